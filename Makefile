@@ -1,0 +1,233 @@
+# Earlgrey: `make help` lists the targets.
+
+# ---- Settings: give them on the command line, as in `make PREFIX=$HOME/.local install`
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+CFLAGS = -O2 -g
+LDFLAGS =
+PREFIX = /usr/local
+DESTDIR =
+VARIANT = release
+WERROR =
+SANITIZE =
+FUZZ_SECONDS = 30
+BENCH_RECORDS = 2000000
+
+# ---- Nothing below needs editing
+
+BASE_SRC = intern.c status.c
+FLOW_SRC = batch.c predicate.c schema.c
+CAPTURE_SRC = capture.c filelist.c frame.c ledger.c nf5.c reasons.c reassembly.c \
+	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
+QUERY_SRC = filter.c group.c group_table.c scan.c
+SQLITE_SRC = connection.c functions.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
+	vtab_group.c vtab_ledger.c
+LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
+
+ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
+	$(CAPTURE_SRC:%=ext/capture/%) $(QUERY_SRC:%=ext/query/%)
+EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
+
+UNIT_TESTS = test_capture test_filelist test_filter test_frame test_group test_intern \
+	test_ledger test_nf5 test_reasons test_reassembly test_savefile test_schema test_status test_stream
+FUZZ_TARGETS = frame nf5 savefile
+
+# Objects and test programs are in build/VARIANT; only the release goes to the root.
+B = build/$(VARIANT)
+ifeq ($(VARIANT),release)
+OUT = .
+else
+OUT = $(B)
+endif
+
+PKG = pkg-config
+CAPTURE_PKGS = libpcap libarchive zlib
+SQLITE_CFLAGS := $(shell $(PKG) --cflags sqlite3 2>/dev/null)
+SQLITE_LIBS := $(shell $(PKG) --libs sqlite3 2>/dev/null)
+CAPTURE_CFLAGS := $(shell $(PKG) --cflags $(CAPTURE_PKGS) 2>/dev/null)
+CAPTURE_LIBS := $(shell $(PKG) --libs $(CAPTURE_PKGS) 2>/dev/null)
+LUA_CFLAGS := $(shell $(PKG) --cflags lua5.4 libedit 2>/dev/null)
+LUA_LIBS := $(shell $(PKG) --libs lua5.4 libedit 2>/dev/null)
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla $(WERROR)
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -fvisibility=hidden \
+	-Iext $(SQLITE_CFLAGS) $(CAPTURE_CFLAGS) -MMD -MP
+LINK = $(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS)
+LIBS = $(SQLITE_LIBS) $(CAPTURE_LIBS)
+
+ENGINE_OBJ = $(ENGINE_SRC:%.c=$(B)/%.o)
+LOADABLE_OBJ = $(EXTENSION_SRC:%.c=$(B)/loadable/%.o)
+CORE_OBJ = $(EXTENSION_SRC:%.c=$(B)/core/%.o)
+LUA_OBJ = $(LUA_SRC:%.c=$(B)/lua/%.o)
+# The engine without its main program, for the tests to link.
+LIBRARY = $(B)/libearlgrey.a
+UNIT_BIN = $(UNIT_TESTS:%=$(B)/unit/%)
+REPLAY_BIN = $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
+FUZZ_BIN = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
+FAULT_BIN = $(B)/fault/fault_alloc $(B)/fault/fault_read
+WRAP_ALLOC = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup \
+	-Wl,--wrap=aligned_alloc,--wrap=free
+WRAP_READ = -Wl,--wrap=read,--wrap=pread,--wrap=open
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all demo test test-unit test-sql test-lua test-interop asan valgrind clang fuzz \
+	bench-data format check-format install uninstall clean help need \
+	unit-bins replay-bins fault-bins fuzz-bins \
+	print-unit print-replay print-fuzz
+
+all: $(OUT)/earlgrey.so $(OUT)/earlgrey-lua ## build earlgrey.so and earlgrey-lua (the default)
+
+demo: ## install what is missing, build, and rank the bundled samples
+	@tests/setup.sh demo
+	@$(MAKE) --no-print-directory -s all
+	./earlgrey-lua scripts/activeflow.lua -print 10
+
+test: ## install what is missing, build, and run every test
+	@tests/setup.sh test
+	@tests/run.sh all
+
+test-unit: ## the C unit tests
+	@tests/run.sh unit
+
+test-sql: ## the SQL tests: tests/sql/NAME.sql against NAME.out
+	@tests/run.sh sql
+
+test-lua: ## the tests of earlgrey-lua and the scripts
+	@tests/run.sh lua
+
+test-interop: ## compare with other programs, installing them where Debian has them
+	@tests/setup.sh interop
+	@tests/run.sh interop
+
+asan: ## the whole suite under AddressSanitizer and UBSan
+	@tests/run.sh asan
+
+valgrind: ## the unit tests under valgrind
+	@tests/run.sh valgrind
+
+clang: ## build with clang, warnings as errors
+	@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=-Werror all
+
+fuzz: ## fuzz every target for FUZZ_SECONDS (30)
+	@tests/setup.sh test
+	@tests/run.sh fuzz $(FUZZ_SECONDS)
+
+bench-data: build/bench/flowgen ## write build/bench/flows-2m.pcap, or BENCH_RECORDS records
+	build/bench/flowgen -n $(BENCH_RECORDS) \
+		build/bench/flows-$$(( $(BENCH_RECORDS) / 1000000 ))m.pcap
+
+format: ## rewrite the C sources with clang-format
+	clang-format -i $$(find ext lua tests -name '*.[ch]')
+
+check-format: ## tell which C sources clang-format would change
+	@clang-format --dry-run -Werror $$(find ext lua tests -name '*.[ch]')
+
+install: all ## copy to PREFIX (/usr/local), below DESTDIR where one is given
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/earlgrey
+	install -m 644 $(OUT)/earlgrey.so $(DESTDIR)$(PREFIX)/lib/earlgrey.so
+	install -m 755 $(OUT)/earlgrey-lua $(DESTDIR)$(PREFIX)/bin/earlgrey-lua
+	for d in scripts samples; do \
+		rm -rf $(DESTDIR)$(PREFIX)/share/earlgrey/$$d; \
+		cp -R $$d $(DESTDIR)$(PREFIX)/share/earlgrey/; done
+
+uninstall: ## remove what install copied
+	rm -f $(DESTDIR)$(PREFIX)/lib/earlgrey.so $(DESTDIR)$(PREFIX)/bin/earlgrey-lua
+	rm -rf $(DESTDIR)$(PREFIX)/share/earlgrey
+
+clean: ## remove what was built
+	rm -rf build earlgrey.so earlgrey-lua
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name what; do printf '%-14s %s\n' "$$name" "$$what"; done
+
+# Says which packages to install, in one line, before a compiler says it in fifty.
+need:
+	@missing=; \
+	if ! command -v $(firstword $(CC)) >/dev/null; then missing="$(firstword $(CC))"; fi; \
+	if ! command -v $(PKG) >/dev/null; then \
+		missing="$$missing pkg-config libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev liblua5.4-dev libedit-dev"; \
+	else \
+		for need in sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev \
+			zlib:zlib1g-dev \
+			lua5.4:liblua5.4-dev libedit:libedit-dev; do \
+			$(PKG) --exists "$${need%%:*}" || missing="$$missing $${need#*:}"; \
+		done; \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "missing; run: apt-get install" $$missing >&2; exit 1; fi
+
+unit-bins: $(UNIT_BIN)
+replay-bins: $(REPLAY_BIN)
+fault-bins: $(FAULT_BIN)
+fuzz-bins: $(FUZZ_BIN)
+print-unit: ; @echo $(UNIT_BIN)
+print-replay: ; @echo $(REPLAY_BIN)
+print-fuzz: ; @echo $(FUZZ_BIN)
+
+# ---- Rules
+
+$(OUT)/earlgrey.so: $(ENGINE_OBJ) $(LOADABLE_OBJ)
+	$(LINK) -shared -Wl,-z,defs -Wl,--as-needed -o $@ $^ $(CAPTURE_LIBS)
+
+$(OUT)/earlgrey-lua: $(LUA_OBJ) $(LIBRARY)
+	$(LINK) -Wl,--as-needed -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
+
+$(LIBRARY): $(ENGINE_OBJ) $(CORE_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/ext/%.o: ext/%.c | need
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -c -o $@ $<
+
+$(B)/loadable/ext/%.o: ext/%.c | need
+	@mkdir -p $(@D)
+	$(COMPILE) -fPIC -c -o $@ $<
+
+$(B)/core/ext/%.o: ext/%.c | need
+	@mkdir -p $(@D)
+	$(COMPILE) -DSQLITE_CORE -c -o $@ $<
+
+$(B)/lua/%.o: lua/%.c | need
+	@mkdir -p $(@D)
+	$(COMPILE) -DSQLITE_CORE $(LUA_CFLAGS) -c -o $@ $<
+
+# Carries the Lua parts inside.
+$(B)/lua/embedded.o: $(wildcard lua/earlgrey/*.lua)
+
+$(B)/tests/%.o: tests/%.c | need
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+$(B)/fuzz/replay_%: $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/fuzz_%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(B)/fault/fault_alloc: $(B)/tests/fault/fault_alloc.o $(B)/tests/fault/fault_run.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) $(WRAP_ALLOC) -o $@ $^ $(LIBS)
+
+$(B)/fault/fault_read: $(B)/tests/fault/fault_read.o $(B)/tests/fault/fault_run.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) $(WRAP_READ) -o $@ $^ $(LIBS)
+
+build/bench/flowgen: tests/bench/flowgen.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARNINGS) -O2 -o $@ $<
+
+# Kept: make would remove them as intermediate files.
+.SECONDARY:
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,346 @@
+/*
+** One source, many files; one piece a file, which may hold several members.
+** A packet's way: savefile -> frame -> (reassembly) -> classify -> rows, and at
+** every exit of that way exactly one entry in the ledger, so that it adds up.
+**
+** The ledger follows sequences over file borders, so pieces that share one are
+** read one after the other.
+*/
+#include "capture/capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "capture/filelist.h"
+#include "capture/reassembly.h"
+
+/* Packets looked at in one call that finds no rows: bounds the time between
+** two chances to interrupt (well under 1 ms when the data is at hand). */
+#define PACKETS_PER_CALL 4096
+
+typedef struct capture_source {
+    eg_source base;                         /* must be first */
+    const eg_scan_spec *spec;               /* borrowed */
+    eg_ledger *ledger;                      /* borrowed, may be NULL */
+    eg_filelist list;                       /* owned */
+    size_t next_file;                       /* index of the file of the next piece */
+    int64_t total_bytes;                    /* of all files at listing time */
+    int64_t done_bytes;                     /* of closed pieces */
+    const struct capture_piece *open_piece; /* for progress; NULL between pieces */
+} capture_source;
+
+typedef struct capture_piece {
+    eg_piece base;             /* must be first */
+    capture_source *source;    /* outlives the piece */
+    const eg_file *file;       /* in source->list */
+    eg_stream *stream;         /* owned */
+    eg_savefile *savefile;     /* of the current member, NULL between members */
+    eg_reassembly *reassembly; /* owned; made with the first fragment */
+    uint32_t file_code;        /* of the current member's name */
+    int64_t last_frame;        /* number of the last packet delivered */
+    int64_t n_captures;        /* members that were captures */
+    eg_ip_addr exporter;       /* the last exporter and its code: exports come in runs */
+    uint32_t exporter_code;
+    bool has_exporter;
+    eg_scan_stats stats; /* what this piece read */
+} capture_piece;
+
+/* ---- the account -------------------------------------------------------- */
+
+static eg_status account(capture_piece *p, eg_reason reason, int64_t frame, uint32_t n_frames,
+                         uint32_t n_records, eg_err *err) {
+    p->stats.datagrams++;
+    if (!eg_reason_about(reason)->decoded)
+        p->stats.rejected++;
+    if (p->source->ledger == NULL)
+        return EG_OK;
+    return eg_ledger_packet(p->source->ledger, p->file_code, reason, frame, n_frames, n_records,
+                            err);
+}
+
+/* Counts datagrams whose fragments never came together. */
+static eg_status account_given_up(capture_piece *p, const eg_reassembled *r, eg_err *err) {
+    uint32_t frames = r->given_up_frames;
+    for (uint32_t i = 0; i < r->n_given_up; i++) {
+        /* The frames are known in sum only: the last datagram takes the rest. */
+        uint32_t n = i + 1 < r->n_given_up ? 1 : frames;
+        frames -= n;
+        eg_status rc = account(p, EG_REASON_FRAGMENT_MISSING, r->given_up_first_frame, n, 0, err);
+        if (rc != EG_OK)
+            return rc;
+    }
+    return EG_OK;
+}
+
+static eg_status exporter_code(capture_piece *p, const eg_ip_addr *addr, uint32_t *code,
+                               eg_err *err) {
+    if (!p->has_exporter || memcmp(&p->exporter, addr, sizeof *addr) != 0) {
+        char text[EG_IP6_TEXT_MAX];
+        size_t n = addr->n_bytes == 4 ? eg_ip4_format(eg_be32(addr->bytes), text)
+                                      : eg_ip6_format(addr->bytes, text);
+        eg_status rc = eg_intern_add(p->source->spec->texts, text, n, &p->exporter_code, err);
+        if (rc != EG_OK)
+            return rc;
+        p->exporter = *addr;
+        p->has_exporter = true;
+    }
+    *code = p->exporter_code;
+    return EG_OK;
+}
+
+/* ---- packets ------------------------------------------------------------ */
+
+/* Decodes a UDP datagram that came in n_frames frames, the last being `packet`. */
+static eg_status take_datagram(capture_piece *p, const eg_packet *packet, const eg_datagram *d,
+                               uint32_t n_frames, eg_batch *b, eg_err *err) {
+    eg_nf5_header header;
+    uint32_t n_records = 0;
+    eg_reason reason = eg_nf5_classify(d->payload, d->n_bytes, d->full_bytes, &header, &n_records);
+    if (!eg_reason_about(reason)->decoded)
+        return account(p, reason, packet->number, n_frames, 0, err);
+
+    eg_nf5_origin origin = {
+        .file_code = p->file_code, .received_ms = packet->time_ms, .frame = packet->number};
+    eg_status rc = exporter_code(p, &d->src, &origin.exporter_code, err);
+    if (rc == EG_OK && p->source->ledger != NULL)
+        rc = eg_ledger_sequence(p->source->ledger, &header, &origin, err);
+    if (rc != EG_OK)
+        return rc;
+    eg_nf5_append_unchecked(d->payload, &header, n_records, &origin, b); /* room: see next() */
+    return account(p, reason, packet->number, n_frames, n_records, err);
+}
+
+static eg_status take_fragment(capture_piece *p, const eg_packet *packet, const eg_fragment *f,
+                               eg_batch *b, eg_err *err) {
+    if (p->reassembly == NULL) {
+        eg_status rc = eg_reassembly_open(&p->reassembly, err);
+        if (rc != EG_OK)
+            return rc;
+    }
+    eg_reassembled r;
+    eg_status rc = eg_reassembly_add(p->reassembly, f, packet->number, &r, err);
+    if (rc == EG_OK)
+        rc = account_given_up(p, &r, err);
+    if (rc != EG_OK || !r.whole)
+        return rc;
+    eg_datagram d;
+    if (!eg_frame_udp(r.payload, r.n_bytes, r.n_bytes, &d))
+        return account(p, EG_REASON_BAD_IP, packet->number, r.n_fragments, 0, err);
+    d.src = f->src;
+    return take_datagram(p, packet, &d, r.n_fragments, b, err);
+}
+
+static eg_status take_packet(capture_piece *p, const eg_packet *packet, eg_batch *b, eg_err *err) {
+    eg_datagram datagram;
+    eg_fragment fragment;
+    eg_reason reason;
+    switch (eg_frame_decode(packet, &datagram, &fragment, &reason)) {
+    case EG_FRAME_DATAGRAM:
+        return take_datagram(p, packet, &datagram, 1, b, err);
+    case EG_FRAME_FRAGMENT:
+        return take_fragment(p, packet, &fragment, b, err);
+    case EG_FRAME_REJECT:
+        break;
+    }
+    return account(p, reason, packet->number, 1, 0, err);
+}
+
+/* ---- members ------------------------------------------------------------ */
+
+/* Ends the current member: datagrams still in pieces are given up. */
+static eg_status end_member(capture_piece *p, eg_err *err) {
+    eg_savefile_close(p->savefile);
+    p->savefile = NULL;
+    if (p->reassembly == NULL)
+        return EG_OK;
+    eg_reassembled r;
+    eg_reassembly_flush(p->reassembly, &r);
+    return account_given_up(p, &r, err);
+}
+
+/* The reader stopped inside the member: one more packet, and why. */
+static eg_status account_damage(capture_piece *p, eg_reason reason, const eg_err *why,
+                                eg_err *err) {
+    eg_status rc = account(p, reason, p->last_frame + 1, 1, 0, err);
+    if (rc == EG_OK && p->source->ledger != NULL)
+        rc = eg_ledger_note(p->source->ledger, p->file_code, reason, why->msg, err);
+    return rc;
+}
+
+/* Opens the next member that is a capture. EG_DONE after the last. */
+static eg_status open_member(capture_piece *p, eg_err *err) {
+    for (;;) {
+        const char *name;
+        eg_err why = {.offset = -1};
+        eg_status rc = eg_stream_next_member(p->stream, &name, &why);
+        if (rc == EG_CORRUPT && eg_stream_is_archive(p->stream)) {
+            /* A damaged archive: what came before counts, the rest is lost. */
+            rc = eg_intern_add(p->source->spec->texts, p->file->path, strlen(p->file->path),
+                               &p->file_code, err);
+            if (rc == EG_OK)
+                rc = account_damage(p, EG_REASON_FILE_DAMAGED, &why, err);
+            if (rc != EG_OK)
+                return rc;
+            p->n_captures++;
+            return EG_DONE;
+        }
+        if (rc == EG_DONE && p->n_captures == 0 && p->file->named)
+            return eg_fail(err, EG_UNSUPPORTED, -1,
+                           "%s: an archive that holds no capture: expected pcap or pcapng files",
+                           p->file->path);
+        if (rc != EG_OK) {
+            if (err != NULL)
+                *err = why;
+            return rc;
+        }
+        bool member_named = p->file->named && !eg_stream_is_archive(p->stream);
+        rc = eg_intern_add(p->source->spec->texts, name, strlen(name), &p->file_code, err);
+        if (rc != EG_OK)
+            return rc;
+        p->last_frame = 0;
+        rc = eg_savefile_open(p->stream, name, &p->savefile, &why);
+        if (rc == EG_OK) {
+            p->stats.files++;
+            p->n_captures++;
+            return EG_OK;
+        }
+        if (rc == EG_CORRUPT) { /* a capture, cut or damaged in its first header */
+            p->stats.files++;
+            p->n_captures++;
+            rc = account_damage(p, EG_REASON_FILE_CUT, &why, err);
+            if (rc != EG_OK)
+                return rc;
+        } else if (rc == EG_UNSUPPORTED && !member_named) {
+            if (eg_filelist_is_capture_name(name)) {
+                rc = account_damage(p, EG_REASON_NOT_CAPTURE, &why, err);
+                if (rc != EG_OK)
+                    return rc;
+                p->n_captures++;
+            }
+        } else {
+            if (err != NULL)
+                *err = why;
+            return rc;
+        }
+    }
+}
+
+/* ---- the piece ---------------------------------------------------------- */
+
+static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
+    capture_piece *p = (capture_piece *)base;
+    b->n_rows = 0;
+    for (int i = 0; i < PACKETS_PER_CALL; i++) {
+        if (b->n_rows + EG_NF5_MAX_RECORDS > EG_BATCH_ROWS)
+            break;
+        if (p->savefile == NULL) {
+            eg_status rc = open_member(p, err);
+            if (rc == EG_DONE && b->n_rows > 0)
+                break; /* the next call finds the end again */
+            if (rc != EG_OK)
+                return rc;
+        }
+        eg_packet packet;
+        eg_err why = {.offset = -1};
+        eg_status rc = eg_savefile_next(p->savefile, &packet, &why);
+        if (rc == EG_OK) {
+            p->last_frame = packet.number;
+            rc = take_packet(p, &packet, b, err);
+        } else if (rc == EG_DONE) {
+            rc = end_member(p, err);
+        } else if (rc == EG_CORRUPT) {
+            bool cut = eg_savefile_is_cut(p->savefile);
+            rc = end_member(p, err);
+            if (rc == EG_OK)
+                rc =
+                    account_damage(p, cut ? EG_REASON_FILE_CUT : EG_REASON_FILE_DAMAGED, &why, err);
+        } else if (err != NULL) {
+            *err = why;
+        }
+        if (rc != EG_OK)
+            return rc;
+    }
+    p->stats.rows_read += b->n_rows;
+    return EG_OK;
+}
+
+static void piece_close(eg_piece *base, eg_scan_stats *stats) {
+    capture_piece *p = (capture_piece *)base;
+    capture_source *s = p->source;
+    s->done_bytes += p->file->size_bytes;
+    s->open_piece = NULL;
+    if (stats != NULL) {
+        stats->files += p->stats.files;
+        stats->datagrams += p->stats.datagrams;
+        stats->rejected += p->stats.rejected;
+        stats->rows_read += p->stats.rows_read;
+        stats->bytes_read += p->stream ? eg_stream_consumed_bytes(p->stream) : 0;
+    }
+    eg_savefile_close(p->savefile);
+    eg_reassembly_close(p->reassembly);
+    eg_stream_close(p->stream);
+    free(p);
+}
+
+static const eg_piece_ops piece_ops = {.next = piece_next, .close = piece_close};
+
+/* ---- the source --------------------------------------------------------- */
+
+static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err) {
+    capture_source *s = (capture_source *)base;
+    *out = NULL;
+    if (s->next_file == s->list.n_files)
+        return EG_DONE;
+    capture_piece *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return eg_fail_nomem(err, "a capture reader");
+    p->base.ops = &piece_ops;
+    p->source = s;
+    p->file = &s->list.files[s->next_file++];
+    eg_status rc = eg_stream_open(p->file->path, &p->stream, err);
+    if (rc != EG_OK) {
+        free(p);
+        return rc;
+    }
+    s->open_piece = p;
+    *out = &p->base;
+    return EG_OK;
+}
+
+static void source_progress(const eg_source *base, int64_t *done_bytes, int64_t *total_bytes) {
+    const capture_source *s = (const capture_source *)base;
+    *done_bytes =
+        s->done_bytes + (s->open_piece ? eg_stream_consumed_bytes(s->open_piece->stream) : 0);
+    *total_bytes = s->total_bytes;
+}
+
+static void source_close(eg_source *base, eg_scan_stats *stats) {
+    capture_source *s = (capture_source *)base;
+    (void)stats; /* the pieces told all */
+    eg_filelist_close(&s->list);
+    free(s);
+}
+
+static const eg_source_ops source_ops = {
+    .next_piece = source_next_piece, .progress = source_progress, .close = source_close};
+
+eg_status eg_capture_open(const char *source, size_t n_bytes, const eg_scan_spec *spec,
+                          eg_ledger *ledger, eg_source **out, eg_err *err) {
+    *out = NULL;
+    capture_source *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return eg_fail_nomem(err, "a capture source");
+    s->base.ops = &source_ops;
+    s->spec = spec;
+    s->ledger = ledger;
+    eg_status rc = eg_filelist_open(source, n_bytes, &s->list, err);
+    if (rc != EG_OK) {
+        free(s);
+        return rc;
+    }
+    for (size_t i = 0; i < s->list.n_files; i++)
+        s->total_bytes += s->list.files[i].size_bytes;
+    *out = &s->base;
+    return EG_OK;
+}

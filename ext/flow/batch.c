@@ -1,0 +1,79 @@
+/* Arrays of a batch, and a row's values one at a time (the kernels read arrays). */
+#include "flow/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+eg_status eg_batch_open(eg_batch *b, eg_vector_set vectors, const eg_intern *texts, eg_err *err) {
+    memset(b, 0, sizeof *b);
+    b->texts = texts;
+    b->sel = malloc(EG_BATCH_ROWS * sizeof *b->sel);
+    bool ok = b->sel != NULL;
+#define EG_VECTOR(ID, ctype)                                                                       \
+    if (ok && (vectors & EG_VECTOR_BIT(EG_VEC_##ID)) != 0)                                         \
+        ok = (b->v.ID = malloc(EG_BATCH_ROWS * sizeof(ctype))) != NULL;
+#include "flow/schema.def"
+    if (!ok) {
+        eg_batch_close(b);
+        return eg_fail_nomem(err, "a batch of flows");
+    }
+    b->vectors = vectors;
+    return EG_OK;
+}
+
+void eg_batch_close(eg_batch *b) {
+#define EG_VECTOR(ID, ctype) free(b->v.ID);
+#include "flow/schema.def"
+    free(b->sel);
+    memset(b, 0, sizeof *b);
+}
+
+static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {
+    switch (v) {
+#define EG_VECTOR(ID, ctype)                                                                       \
+    case EG_VEC_##ID:                                                                              \
+        return (int64_t)b->v.ID[row];
+#include "flow/schema.def"
+    case EG_N_VECTORS:
+        break;
+    }
+    return 0;
+}
+
+int64_t eg_batch_number(const eg_batch *b, eg_column col, uint32_t row) {
+    const eg_column_info *c = eg_column_about(col);
+    int64_t n = vector_number(b, c->vector, row);
+    if (c->kind == EG_KIND_EST && b->v.SAMPLING_INTERVAL[row] > 1) {
+        /* A v5 counter has 32 bits and the interval 14; others' files may hold
+        ** more, so saturate. */
+        int64_t scaled;
+        n = __builtin_mul_overflow(n, (int64_t)b->v.SAMPLING_INTERVAL[row], &scaled) ? INT64_MAX
+                                                                                     : scaled;
+    }
+    return n;
+}
+
+const char *eg_batch_text(const eg_batch *b, eg_column col, uint32_t row, char *scratch,
+                          size_t *n_bytes) {
+    const eg_column_info *c = eg_column_about(col);
+    int64_t n = vector_number(b, c->vector, row);
+    switch (c->kind) {
+    case EG_KIND_IP4:
+        *n_bytes = eg_ip4_format((uint32_t)n, scratch);
+        return scratch;
+    case EG_KIND_TIME:
+        if (n == EG_NO_TIME)
+            return NULL;
+        *n_bytes = eg_time_format(n, scratch);
+        return scratch;
+    case EG_KIND_PROTO:
+        *n_bytes = eg_proto_format((uint8_t)n, scratch);
+        return scratch;
+    case EG_KIND_TEXT:
+        return eg_intern_text(b->texts, (uint32_t)n, n_bytes);
+    case EG_KIND_INT:
+    case EG_KIND_EST:
+        break;
+    }
+    return NULL;
+}

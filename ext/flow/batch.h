@@ -1,0 +1,47 @@
+/*
+** A batch: up to EG_BATCH_ROWS flow records as one array per vector. Numbers
+** inside, text at the edges: addresses are host-order uint32_t, times int64_t
+** milliseconds since 1970 UTC, texts codes into the scan's eg_intern.
+**
+** A batch is owned by whoever opened it and refilled in place; no row outlives
+** the next fill.
+*/
+#ifndef EG_BATCH_H
+#define EG_BATCH_H
+
+#include "base/intern.h"
+#include "base/status.h"
+#include "flow/schema.h"
+
+#define EG_BATCH_ROWS 4096 /* capacity; a multiple of nothing in particular, fits L2 */
+
+typedef struct eg_batch {
+    uint32_t n_rows;        /* filled rows */
+    eg_vector_set vectors;  /* arrays that are allocated and filled; the others are NULL */
+    const eg_intern *texts; /* of EXPORTER and FILE codes; borrowed from the scan */
+    uint16_t *sel;          /* [n_sel] numbers of the rows that passed the predicate, ascending */
+    uint32_t n_sel;         /* EG_BATCH_ROWS-capacity array; written by the filter */
+    int64_t first_row;      /* number of row 0 among all rows of the source, kept or not, from 0 */
+    struct {
+#define EG_VECTOR(ID, ctype) ctype *ID;
+#include "flow/schema.def"
+    } v;
+} eg_batch;
+
+/* Allocates the arrays of `vectors` (and sel). EG_NOMEM leaves an empty batch. */
+eg_status eg_batch_open(eg_batch *b, eg_vector_set vectors, const eg_intern *texts, eg_err *err);
+
+/* Frees the arrays; the batch may be opened again. Harmless on a zeroed batch. */
+void eg_batch_close(eg_batch *b);
+
+/* The number behind a column in a row: the vector's value, for EST the scaled
+** counter. The column's vectors must be in the batch. */
+int64_t eg_batch_number(const eg_batch *b, eg_column col, uint32_t row);
+
+/* The text of a text column in a row: points into scratch (at least
+** EG_TEXT_MAX bytes) or into the text table. NULL for EG_NO_TIME. */
+#define EG_TEXT_MAX 64
+const char *eg_batch_text(const eg_batch *b, eg_column col, uint32_t row, char *scratch,
+                          size_t *n_bytes);
+
+#endif

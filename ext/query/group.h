@@ -1,0 +1,62 @@
+/*
+** Grouping: sums of bytes, packets and flows by any columns, and the busiest
+** groups first. Works on batches: rows are cut into partitions by key hash and
+** each partition is summed in a table that fits the cache.
+**
+** Keys are packed into 64-bit words, most significant first in key order, so
+** that comparing words compares keys. A group costs its key words + 3 words in
+** tables that are at least 72 % full: about 40 bytes a pair of addresses.
+*/
+#ifndef EG_GROUP_H
+#define EG_GROUP_H
+
+#include "query/scan.h"
+
+#define EG_GROUP_MAX_KEYS 8
+
+typedef struct eg_key {
+    eg_column col;       /* any column but packets, bytes and their estimates */
+    uint8_t prefix_bits; /* IP4 columns: 0..32 leading bits; 32 otherwise */
+} eg_key;
+
+typedef enum eg_measure { EG_MEASURE_BYTES, EG_MEASURE_PACKETS, EG_MEASURE_FLOWS } eg_measure;
+
+typedef struct eg_group_spec {
+    const eg_key *keys; /* borrowed during the run */
+    size_t n_keys;      /* 1..EG_GROUP_MAX_KEYS */
+    bool
+        unordered_pair; /* keys are srcaddr, dstaddr: the smaller address first, both ways summed */
+    eg_measure measure; /* order: largest first, ties by key ascending (numbers; texts bytewise) */
+    uint64_t limit;     /* most groups wanted, 0 = all */
+} eg_group_spec;
+
+typedef struct eg_groups eg_groups;
+
+typedef struct eg_group_row {
+    int64_t
+        keys[EG_GROUP_MAX_KEYS]; /* numbers as in a batch; TEXT keys are codes; EG_NO_TIME kept */
+    int64_t bytes, packets, flows;
+} eg_group_row;
+
+/* The vectors a grouping reads. */
+eg_vector_set eg_group_vectors(const eg_group_spec *spec);
+
+/* Parses 'srcaddr,dstport' or 'srcaddr/24, dst_as' into keys. EG_MISUSE names
+** the key, what is wrong and what may stand there. */
+eg_status eg_group_parse_keys(const char *text, size_t n_bytes, eg_key keys[EG_GROUP_MAX_KEYS],
+                              size_t *n_keys, eg_err *err);
+
+/* bytes, packets or flows; false if it is none. */
+bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m);
+
+/* Reads the scan to its end and sums. texts: the scan's table, for the order of TEXT keys. */
+eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spec *spec,
+                       eg_groups **out, eg_err *err);
+
+/* Groups in order: all of them, or the first `limit`. */
+uint64_t eg_groups_count(const eg_groups *g);
+void eg_groups_row(const eg_groups *g, uint64_t i, eg_group_row *row);
+
+void eg_groups_close(eg_groups *g);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+** A scan: batches of a source's rows that pass a predicate. Serial; asks the
+** host at least every 10 ms of work whether to go on.
+*/
+#ifndef EG_SCAN_H
+#define EG_SCAN_H
+
+#include "flow/source.h"
+
+typedef struct eg_scan eg_scan;
+
+/* Takes over src (closed with the scan, also when this fails). spec and poll
+** are borrowed. spec->vectors must include those of the predicate. */
+eg_status eg_scan_open(eg_source *src, const eg_scan_spec *spec, eg_poll poll, eg_scan **out,
+                       eg_err *err);
+
+/* *out has n_sel >= 1 selected rows, valid until the next call. EG_DONE at the
+** end, EG_INTERRUPT when the host asked to stop, else what the source said. */
+eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err);
+
+/* Asks the host whether to stop, if it was not asked just before: for work between
+** and after batches. EG_OK or EG_INTERRUPT. */
+eg_status eg_scan_check(eg_scan *s, eg_err *err);
+
+/* How far it is: bytes consumed and in all. */
+void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes);
+
+/* Closes source and scan; adds what was read to *stats (may be NULL). */
+void eg_scan_close(eg_scan *s, eg_scan_stats *stats);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+** What the tables of one connection share: the figures of its last scan, how a
+** scan asks whether to go on, how a failure becomes an SQLite error, and the one
+** place that decides what a source text is.
+*/
+#ifndef EG_CONNECTION_H
+#define EG_CONNECTION_H
+
+#include "capture/ledger.h"
+#include "flow/source.h"
+#include "sqlite/sqlite_api.h"
+
+typedef struct eg_connection {
+    sqlite3 *db;        /* the host's */
+    int n_refs;         /* modules that hold it */
+    eg_scan_stats last; /* of the last scan that ended or was closed */
+} eg_connection;
+
+/* NULL without memory. Starts with one reference. */
+eg_connection *eg_connection_open(sqlite3 *db);
+eg_connection *eg_connection_share(eg_connection *c);
+void eg_connection_release(void *c); /* as SQLite's destructors want it */
+
+/*
+** The host's wish to stop, seen from inside a long call. SQLite before 3.41 has
+** no function that tells; but a statement that starts after an interrupt while
+** another one runs is interrupted too, so stepping a trivial one tells (and
+** gives the host's progress handler its turn). The statement lives as long as
+** its cursor: one left open would keep the connection from closing.
+*/
+typedef struct eg_interrupt {
+    sqlite3 *db;
+    sqlite3_stmt *probe; /* SELECT 1, prepared with the first poll */
+} eg_interrupt;
+eg_poll eg_interrupt_poll(eg_interrupt *i);
+void eg_interrupt_close(eg_interrupt *i);
+
+/* Everything a cursor needs to scan a source. Zeroed = closed. */
+typedef struct eg_run {
+    eg_connection *connection;
+    eg_intern *texts;
+    eg_ledger *ledger;
+    eg_predicate where;
+    eg_scan_spec spec;
+    eg_interrupt interrupt;
+    struct eg_scan *scan; /* open scan or NULL */
+} eg_run;
+
+/* Makes texts and ledger; the predicate may then be built (it may need texts). */
+eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err);
+
+/* Opens the scan of source[0..n_bytes) with r->where, filling `vectors`. */
+eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_set vectors,
+                      eg_err *err);
+
+/* Ends the scan: settles the ledger (when the source was read to its end the
+** losses are final) and makes its figures the connection's last. The ledger and
+** the texts stay. */
+eg_status eg_run_finish(eg_run *r, eg_err *err);
+
+/* Finishes if needed and frees all. */
+void eg_run_close(eg_run *r);
+
+/* Makes err the message of vtab and gives the SQLite result code. I/O and damage
+** are SQLITE_ERROR: SQLITE_IOERR would roll back the host's transaction. */
+int eg_sql_fail(sqlite3_vtab *vtab, const eg_err *err);
+
+#endif

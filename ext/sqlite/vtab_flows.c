@@ -1,0 +1,262 @@
+/*
+** netflow_pcap(source) and netflow(source): flow records as rows.
+**
+**     SELECT … FROM netflow_pcap('capture.pcap.gz') WHERE …
+**     CREATE VIRTUAL TABLE temp.flow USING netflow_pcap('captures/')
+**
+** Columns: the shown ones of flow/schema.def, the hidden argument source, the hidden
+** ones: SQLite takes the first hidden columns for a function's arguments.
+** WHERE terms are pushed down as sql_constraint.h says; SQLite checks them again.
+*/
+#include "query/scan.h"
+#include "sqlite/sql_constraint.h"
+#include "sqlite/sql_tables.h"
+#include "sqlite/sql_value.h"
+
+#include <string.h>
+
+/* The schema lists its shown columns first, so source stands where its first hidden
+** one would be, and those after it one further on. */
+#define SOURCE_COLUMN EG_COL_START_MS
+#define N_TABLE_COLUMNS (EG_N_COLUMNS + 1)
+static eg_column schema_column(int column) {
+    return (eg_column)(column < SOURCE_COLUMN ? column : column - 1);
+}
+_Static_assert(EG_N_COLUMNS + 1 <= 63, "colUsed has one bit for all columns from 63 on");
+
+/* A guess: nothing is known of a source before it is read. */
+#define ASSUMED_ROWS 1e6
+
+typedef struct flows_table {
+    sqlite3_vtab base; /* must be first */
+    eg_connection *connection;
+    char *source; /* given with CREATE VIRTUAL TABLE, else NULL */
+} flows_table;
+
+typedef struct flows_cursor {
+    sqlite3_vtab_cursor base; /* must be first */
+    eg_run run;
+    const eg_batch *batch; /* NULL at the end */
+    uint32_t at;           /* index in batch->sel */
+    char *source;          /* of this scan, for the hidden column */
+    uint64_t source_hash;  /* for rowids */
+} flows_cursor;
+
+/* 'a''b' -> a'b; anything else as it stands. NULL without memory. */
+static char *dequote(const char *text) {
+    size_t n = strlen(text);
+    char quote = text[0];
+    if (n < 2 || (quote != '\'' && quote != '"') || text[n - 1] != quote)
+        return sqlite3_mprintf("%s", text);
+    char *out = sqlite3_malloc64(n);
+    if (out == NULL)
+        return NULL;
+    size_t to = 0;
+    for (size_t i = 1; i < n - 1; i++) {
+        out[to++] = text[i];
+        if (text[i] == quote && text[i + 1] == quote)
+            i++;
+    }
+    out[to] = '\0';
+    return out;
+}
+
+static int flows_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                         sqlite3_vtab **vtab, char **error) {
+    bool created = sqlite3_stricmp(argv[0], argv[2]) != 0 || argc > 3;
+    if (created && argc != 4) {
+        *error = sqlite3_mprintf("%s: expected one argument, a source, as in CREATE VIRTUAL TABLE "
+                                 "temp.%s USING %s('capture.pcap')",
+                                 argv[0], argv[2], argv[0]);
+        return SQLITE_ERROR;
+    }
+    if (created && sqlite3_stricmp(argv[1], "temp") != 0) {
+        *error = sqlite3_mprintf("%s: a table over files is never stored in a database: expected "
+                                 "CREATE VIRTUAL TABLE temp.%s",
+                                 argv[0], argv[2]);
+        return SQLITE_ERROR;
+    }
+    sqlite3_str *declare = sqlite3_str_new(db);
+    eg_sql_declare_shown(declare);
+    sqlite3_str_appendall(declare, ", source TEXT HIDDEN");
+    eg_sql_declare_hidden(declare);
+    int rc = eg_sql_declare_table(db, declare);
+    if (rc == SQLITE_OK)
+        rc = eg_sql_direct_only(db);
+    flows_table *t = rc == SQLITE_OK ? sqlite3_malloc64(sizeof *t) : NULL;
+    if (t == NULL)
+        return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
+    memset(t, 0, sizeof *t);
+    t->connection = aux;
+    if (created && (t->source = dequote(argv[3])) == NULL) {
+        sqlite3_free(t);
+        return SQLITE_NOMEM;
+    }
+    *vtab = &t->base;
+    return SQLITE_OK;
+}
+
+static int flows_disconnect(sqlite3_vtab *vtab) {
+    flows_table *t = (flows_table *)vtab;
+    sqlite3_free(t->source);
+    sqlite3_free(t);
+    return SQLITE_OK;
+}
+
+static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+    const flows_table *t = (const flows_table *)vtab;
+    eg_sql_plan plan;
+    bool has_source = t->source != NULL;
+    eg_sql_plan_begin(&plan, info);
+    for (int i = 0; i < info->nConstraint; i++) {
+        const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+        if (c->iColumn == SOURCE_COLUMN) {
+            /* A second term on it, and any on a table that has its source, is SQLite's. */
+            if (c->op != SQLITE_INDEX_CONSTRAINT_EQ || has_source)
+                continue;
+            /* Without its value there is nothing to read: SQLite must find another order. */
+            if (!c->usable)
+                return SQLITE_CONSTRAINT;
+            eg_sql_plan_add(&plan, info, i, 's', 0, true);
+            has_source = true;
+        } else if (c->usable && c->iColumn >= 0) {
+            eg_sql_plan_term(&plan, info, i, schema_column(c->iColumn), EG_SQL_RECHECKED);
+        }
+    }
+    double rows = ASSUMED_ROWS * plan.selectivity;
+    info->estimatedRows = rows < 1 ? 1 : (sqlite3_int64)rows;
+    info->estimatedCost = ASSUMED_ROWS + rows;
+    if (!has_source) {
+        /* An error here would break every OR: SQLite asks once with each branch's terms
+        ** alone. So it is made too dear to choose, and an error in xFilter. */
+        info->estimatedCost = 1e99;
+        info->estimatedRows = INT32_MAX;
+    }
+    return eg_sql_plan_end(&plan, info);
+}
+
+static int flows_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
+    (void)vtab;
+    flows_cursor *c = sqlite3_malloc64(sizeof *c);
+    if (c == NULL)
+        return SQLITE_NOMEM;
+    memset(c, 0, sizeof *c);
+    *out = &c->base;
+    return SQLITE_OK;
+}
+
+static int flows_close(sqlite3_vtab_cursor *cursor) {
+    flows_cursor *c = (flows_cursor *)cursor;
+    eg_run_close(&c->run);
+    sqlite3_free(c->source);
+    sqlite3_free(c);
+    return SQLITE_OK;
+}
+
+/* Goes to the first row of the next batch. */
+static int next_batch(flows_cursor *c) {
+    eg_err err;
+    c->at = 0;
+    eg_status rc = eg_scan_next(c->run.scan, &c->batch, &err);
+    if (rc == EG_OK)
+        return SQLITE_OK;
+    c->batch = NULL;
+    if (rc == EG_DONE)
+        rc = eg_run_finish(&c->run, &err);
+    return rc == EG_OK ? SQLITE_OK : eg_sql_fail(c->base.pVtab, &err);
+}
+
+/* The vectors of the columns SQLite uses. */
+static eg_vector_set vectors_used(uint64_t used) {
+    eg_vector_set set = 0;
+    for (int column = 0; column < N_TABLE_COLUMNS; column++)
+        if (((used >> column) & 1) && column != SOURCE_COLUMN)
+            set |= eg_column_about(schema_column(column))->vectors;
+    return set;
+}
+
+static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan, int argc,
+                        sqlite3_value **argv) {
+    (void)index;
+    flows_cursor *c = (flows_cursor *)cursor;
+    const flows_table *t = (const flows_table *)cursor->pVtab;
+    eg_run_close(&c->run);
+    sqlite3_free(c->source);
+    c->source = NULL;
+    c->batch = NULL;
+
+    eg_err err;
+    const char *source = t->source;
+    eg_status rc = eg_run_begin(&c->run, t->connection, &err);
+    for (int i = 0; i < argc && rc == EG_OK; i++) {
+        int column;
+        char op = eg_sql_plan_field(plan, i, &column);
+        if (op == 's') {
+            source = (const char *)sqlite3_value_text(argv[i]);
+            if (source == NULL && sqlite3_value_type(argv[i]) != SQLITE_NULL)
+                rc = eg_fail_nomem(&err, "a source");
+        } else
+            rc = eg_sql_translate(&c->run.where, op, (eg_column)column, argv[i], EG_SQL_RECHECKED,
+                                  c->run.texts, &err);
+    }
+    if (rc == EG_OK && source == NULL)
+        rc = eg_fail(&err, EG_MISUSE, -1,
+                     "netflow_pcap: the argument source is missing: expected a capture file, a "
+                     "directory, a glob, or a list of them");
+    if (rc == EG_OK && (c->source = sqlite3_mprintf("%s", source)) == NULL)
+        rc = eg_fail_nomem(&err, "a source");
+    if (rc == EG_OK) {
+        c->source_hash = eg_sql_hash(0, c->source, strlen(c->source));
+        rc = eg_run_open(&c->run, c->source, strlen(c->source),
+                         vectors_used(eg_sql_plan_used(plan)), &err);
+    }
+    return rc == EG_OK ? next_batch(c) : eg_sql_fail(cursor->pVtab, &err);
+}
+
+static int flows_next(sqlite3_vtab_cursor *cursor) {
+    flows_cursor *c = (flows_cursor *)cursor;
+    return ++c->at < c->batch->n_sel ? SQLITE_OK : next_batch(c);
+}
+
+static int flows_eof(sqlite3_vtab_cursor *cursor) {
+    return ((flows_cursor *)cursor)->batch == NULL;
+}
+
+static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
+    const flows_cursor *c = (const flows_cursor *)cursor;
+    if (column != SOURCE_COLUMN)
+        eg_sql_result(ctx, c->batch, schema_column(column), c->batch->sel[c->at]);
+    else
+        sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
+    return SQLITE_OK;
+}
+
+static int flows_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
+    /* The same row has the same number whatever the scan left out: RIGHT and FULL JOIN
+    ** read the table twice, with different terms, and match by rowid. */
+    const flows_cursor *c = (const flows_cursor *)cursor;
+    *rowid = eg_sql_rowid(c->source_hash, c->batch->first_row + c->batch->sel[c->at]);
+    return SQLITE_OK;
+}
+
+static const sqlite3_module flows_module = {
+    .iVersion = 2,
+    .xCreate = flows_connect,
+    .xConnect = flows_connect,
+    .xBestIndex = flows_best_index,
+    .xDisconnect = flows_disconnect,
+    .xDestroy = flows_disconnect,
+    .xOpen = flows_open,
+    .xClose = flows_close,
+    .xFilter = flows_filter,
+    .xNext = flows_next,
+    .xEof = flows_eof,
+    .xColumn = flows_column,
+    .xRowid = flows_rowid,
+    .xFindFunction = eg_sql_find_function,
+};
+
+int eg_register_flows(eg_connection *c) {
+    int rc = eg_sql_module(c, "netflow_pcap", &flows_module);
+    return rc == SQLITE_OK ? eg_sql_module(c, "netflow", &flows_module) : rc;
+}

@@ -1,0 +1,137 @@
+/*
+** Names of SQLite's result codes, and failures as Lua sees them:
+** nil, message, "SQLITE_…".
+*/
+#include <stddef.h>
+
+#include "handles.h"
+
+#define CODE(name)                                                                                 \
+    { name, #name }
+
+static const struct {
+    int rc;
+    const char *name;
+} CODES[] = {
+    CODE(SQLITE_ERROR),
+    CODE(SQLITE_INTERNAL),
+    CODE(SQLITE_PERM),
+    CODE(SQLITE_ABORT),
+    CODE(SQLITE_BUSY),
+    CODE(SQLITE_LOCKED),
+    CODE(SQLITE_NOMEM),
+    CODE(SQLITE_READONLY),
+    CODE(SQLITE_INTERRUPT),
+    CODE(SQLITE_IOERR),
+    CODE(SQLITE_CORRUPT),
+    CODE(SQLITE_NOTFOUND),
+    CODE(SQLITE_FULL),
+    CODE(SQLITE_CANTOPEN),
+    CODE(SQLITE_PROTOCOL),
+    CODE(SQLITE_EMPTY),
+    CODE(SQLITE_SCHEMA),
+    CODE(SQLITE_TOOBIG),
+    CODE(SQLITE_CONSTRAINT),
+    CODE(SQLITE_MISMATCH),
+    CODE(SQLITE_MISUSE),
+    CODE(SQLITE_NOLFS),
+    CODE(SQLITE_AUTH),
+    CODE(SQLITE_FORMAT),
+    CODE(SQLITE_RANGE),
+    CODE(SQLITE_NOTADB),
+    CODE(SQLITE_NOTICE),
+    CODE(SQLITE_WARNING),
+    CODE(SQLITE_ERROR_MISSING_COLLSEQ),
+    CODE(SQLITE_ERROR_RETRY),
+    CODE(SQLITE_ERROR_SNAPSHOT),
+    CODE(SQLITE_IOERR_READ),
+    CODE(SQLITE_IOERR_SHORT_READ),
+    CODE(SQLITE_IOERR_WRITE),
+    CODE(SQLITE_IOERR_FSYNC),
+    CODE(SQLITE_IOERR_DIR_FSYNC),
+    CODE(SQLITE_IOERR_TRUNCATE),
+    CODE(SQLITE_IOERR_FSTAT),
+    CODE(SQLITE_IOERR_UNLOCK),
+    CODE(SQLITE_IOERR_RDLOCK),
+    CODE(SQLITE_IOERR_DELETE),
+    CODE(SQLITE_IOERR_NOMEM),
+    CODE(SQLITE_IOERR_ACCESS),
+    CODE(SQLITE_IOERR_CHECKRESERVEDLOCK),
+    CODE(SQLITE_IOERR_LOCK),
+    CODE(SQLITE_IOERR_CLOSE),
+    CODE(SQLITE_IOERR_SHMOPEN),
+    CODE(SQLITE_IOERR_SHMSIZE),
+    CODE(SQLITE_IOERR_SHMLOCK),
+    CODE(SQLITE_IOERR_SHMMAP),
+    CODE(SQLITE_IOERR_SEEK),
+    CODE(SQLITE_IOERR_DELETE_NOENT),
+    CODE(SQLITE_IOERR_MMAP),
+    CODE(SQLITE_IOERR_GETTEMPPATH),
+    CODE(SQLITE_IOERR_VNODE),
+    CODE(SQLITE_IOERR_AUTH),
+    CODE(SQLITE_IOERR_DATA),
+    CODE(SQLITE_IOERR_CORRUPTFS),
+    CODE(SQLITE_LOCKED_SHAREDCACHE),
+    CODE(SQLITE_LOCKED_VTAB),
+    CODE(SQLITE_BUSY_RECOVERY),
+    CODE(SQLITE_BUSY_SNAPSHOT),
+    CODE(SQLITE_BUSY_TIMEOUT),
+    CODE(SQLITE_CANTOPEN_NOTEMPDIR),
+    CODE(SQLITE_CANTOPEN_ISDIR),
+    CODE(SQLITE_CANTOPEN_FULLPATH),
+    CODE(SQLITE_CANTOPEN_SYMLINK),
+    CODE(SQLITE_CORRUPT_VTAB),
+    CODE(SQLITE_CORRUPT_SEQUENCE),
+    CODE(SQLITE_CORRUPT_INDEX),
+    CODE(SQLITE_READONLY_RECOVERY),
+    CODE(SQLITE_READONLY_CANTLOCK),
+    CODE(SQLITE_READONLY_ROLLBACK),
+    CODE(SQLITE_READONLY_DBMOVED),
+    CODE(SQLITE_READONLY_CANTINIT),
+    CODE(SQLITE_READONLY_DIRECTORY),
+    CODE(SQLITE_ABORT_ROLLBACK),
+    CODE(SQLITE_CONSTRAINT_CHECK),
+    CODE(SQLITE_CONSTRAINT_COMMITHOOK),
+    CODE(SQLITE_CONSTRAINT_FOREIGNKEY),
+    CODE(SQLITE_CONSTRAINT_FUNCTION),
+    CODE(SQLITE_CONSTRAINT_NOTNULL),
+    CODE(SQLITE_CONSTRAINT_PRIMARYKEY),
+    CODE(SQLITE_CONSTRAINT_TRIGGER),
+    CODE(SQLITE_CONSTRAINT_UNIQUE),
+    CODE(SQLITE_CONSTRAINT_VTAB),
+    CODE(SQLITE_CONSTRAINT_ROWID),
+    CODE(SQLITE_CONSTRAINT_PINNED),
+    CODE(SQLITE_CONSTRAINT_DATATYPE),
+    CODE(SQLITE_AUTH_USER),
+};
+
+static const char *find_code(int rc) {
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++) {
+        if (CODES[i].rc == rc) {
+            return CODES[i].name;
+        }
+    }
+    return NULL;
+}
+
+const char *eg_lua_code_name(int rc) {
+    const char *name = find_code(rc);
+    if (!name) {
+        name = find_code(rc & 0xff);
+    }
+    return name ? name : "SQLITE_ERROR";
+}
+
+int eg_lua_fail_text(lua_State *L, const char *message, int rc) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    lua_pushstring(L, eg_lua_code_name(rc));
+    return 3;
+}
+
+int eg_lua_fail(lua_State *L, sqlite3 *db, int rc) {
+    if (db && (sqlite3_errcode(db) & 0xff) == (rc & 0xff)) {
+        return eg_lua_fail_text(L, sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+    }
+    return eg_lua_fail_text(L, sqlite3_errstr(rc), rc);
+}

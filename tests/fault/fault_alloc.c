@@ -1,0 +1,294 @@
+/*
+** Memory failure sweep: for each statement below, allocation N fails, for N = 1,
+** 2, ... until the statement gets through untouched; once with that single
+** failure, once with every allocation after it failing too. The engine's malloc,
+** calloc, realloc and their kin (wrapped by the linker) and SQLite's own allocator
+** count together.
+**
+** Each run must end in "out of memory", or in exactly the answer of the undisturbed
+** run; and when the connection is closed nothing may be left allocated.
+**
+**     fault_alloc FOLDER     small captures: plain.pcap plain.pcap.gz plain.pcapng
+**                            cut.pcap fragments.pcap archive.tar.gz
+*/
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault_run.h"
+
+/* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time. */
+
+static const char *const STATEMENTS[] = {
+    "!SELECT count(*) FROM netflow_pcap('$/plain.pcap')",
+    "!SELECT * FROM netflow_active('$/plain.pcap', 3)",
+    "!SELECT * FROM netflow_audit('$/plain.pcap')",
+    "SELECT * FROM netflow_pcap('$/plain.pcap')",
+    "SELECT file, frame, start_ms, received_time, bytes_est, time_flag FROM "
+    "netflow_pcap('$/plain.pcapng')",
+    "SELECT count(*), sum(bytes) FROM netflow_pcap('$/plain.pcap.gz')",
+    "SELECT count(*), sum(packets) FROM netflow_pcap('$/archive.tar.gz')",
+    "SELECT count(*), max(end_time) FROM netflow_pcap('$/fragments.pcap')",
+    "SELECT count(*) FROM netflow_pcap('$/cut.pcap')",
+    "SELECT count(*) FROM netflow_pcap('$')",
+    "SELECT count(DISTINCT file) FROM netflow_pcap('$/plain.*')",
+    "SELECT count(*) FROM netflow_pcap('$/plain.pcap\n$/cut.pcap\n$/plain.pcap')",
+    "SELECT srcaddr FROM netflow_pcap('$/plain.pcap') WHERE protocol = 'UDP' AND dstport = 53",
+    "SELECT srcaddr FROM netflow_pcap('$/plain.pcap') WHERE srcaddr IN ('1.2.3.4', '122.166.0.1', "
+    "'x', 5) OR dstport IN (80, 443, '25')",
+    "SELECT count(*) FROM netflow_pcap('$/plain.pcap') WHERE ip4_in(srcaddr, '122.166.0.0/16')",
+    "SELECT count(*) FROM netflow_pcap('$/plain.pcap') WHERE start_time BETWEEN '2007-07-26 20' "
+    "AND '2007-07-26 21:30' AND bytes > 100 AND packets <> 1",
+    "SELECT count(*) FROM netflow_pcap('$/plain.pcap') WHERE protocol > 'T' AND exporter >= "
+    "'192' AND file LIKE '%plain%'",
+    "SELECT count(*) FROM netflow_pcap('$/plain.pcap') WHERE dstport IN (SELECT srcport FROM "
+    "netflow_pcap('$/plain.pcap') WHERE srcport < 1024)",
+    "SELECT dstaddr, sum(bytes) FROM netflow_pcap('$/plain.pcap') GROUP BY 1 ORDER BY 2 DESC, 1 "
+    "LIMIT 4",
+    "SELECT a.frame FROM netflow_pcap('$/plain.pcap') a JOIN netflow_pcap('$/plain.pcap') b ON "
+    "a.srcaddr = b.dstaddr AND a.srcport = b.dstport WHERE a.frame = 1",
+    "SELECT * FROM netflow_active('$/plain.pcap')",
+    "SELECT * FROM netflow_active('$/archive.tar.gz', 5) WHERE dstport = 53",
+    "SELECT * FROM netflow_active('$', 5) WHERE start_time >= '2007' AND ip4_in(srcaddr, "
+    "'122.166.0.0/16')",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr', 'bytes', 5)",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr/24, dstport', 'flows')",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'exporter,file,protocol,start_time', 'packets', 7)",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,nonsense', 'bytes')",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr', 'weight')",
+    "SELECT * FROM netflow_audit('$')",
+    "SELECT * FROM netflow_loss('$/plain.pcap\n$/cut.pcap')",
+    "SELECT * FROM netflow_loss('$')",
+    "SELECT files, rows_read FROM netflow_scan_stats()",
+    "SELECT ip4_num('1.2.3.4'), ip4_text(16909060), ip4_in('1.2.3.4', '1.0.0.0/8'), "
+    "ip4_prefix('1.2.3.4', 24), protocol_name(6), tcp_flags_text(18), earlgrey_version()",
+    "SELECT count(*) FROM netflow_pcap('$/missing.pcap')",
+    "SELECT count(*) FROM netflow_pcap('$/*.nothing')",
+    "SELECT count(*) FROM netflow_pcap(NULL)",
+    "CREATE VIRTUAL TABLE temp.made USING netflow_pcap('$/plain.pcap')",
+};
+#define N_STATEMENTS (sizeof STATEMENTS / sizeof STATEMENTS[0])
+
+/* ---- Failing allocators */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void *__real_aligned_alloc(size_t alignment, size_t n);
+void __real_free(void *p);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+void *__wrap_aligned_alloc(size_t alignment, size_t n);
+void __wrap_free(void *p);
+
+static struct {
+    bool armed;
+    bool forever;
+    uint64_t countdown; /* allocations until the first failure */
+    uint64_t n_failed;
+} fault;
+
+static bool fails(void) {
+    if (!fault.armed) {
+        return false;
+    }
+    if (fault.countdown > 1) {
+        fault.countdown--;
+        return false;
+    }
+    if (fault.countdown == 1 || fault.forever) {
+        fault.countdown = 0;
+        fault.n_failed++;
+        return true;
+    }
+    return false;
+}
+
+/* Live blocks of the engine, to find leaks: open addressing, 0 is empty. */
+#define LIVE_SLOTS (1u << 16)
+static uintptr_t live[LIVE_SLOTS];
+static uint64_t n_live;
+
+static uint32_t live_slot(uintptr_t p) {
+    return (uint32_t)(((p >> 4) * UINT64_C(0x9E3779B97F4A7C15)) >> 48);
+}
+
+static void live_add(void *p) {
+    if (p == NULL) {
+        return;
+    }
+    if (n_live >= LIVE_SLOTS / 2) {
+        fputs("more blocks than this program can follow\n", stderr);
+        exit(2);
+    }
+    uint32_t i = live_slot((uintptr_t)p);
+    while (live[i] != 0) {
+        i = (i + 1) % LIVE_SLOTS;
+    }
+    live[i] = (uintptr_t)p;
+    n_live++;
+}
+
+/* Blocks that libc handed out are not here, and pass. */
+static void live_remove(void *p) {
+    uint32_t i = live_slot((uintptr_t)p);
+    while (live[i] != (uintptr_t)p) {
+        if (live[i] == 0) {
+            return;
+        }
+        i = (i + 1) % LIVE_SLOTS;
+    }
+    n_live--;
+    live[i] = 0;
+    for (uint32_t j = (i + 1) % LIVE_SLOTS; live[j] != 0; j = (j + 1) % LIVE_SLOTS) {
+        uint32_t home = live_slot(live[j]);
+        if ((j - home) % LIVE_SLOTS >= (j - i) % LIVE_SLOTS) {
+            live[i] = live[j];
+            live[j] = 0;
+            i = j;
+        }
+    }
+}
+
+void *__wrap_malloc(size_t n) {
+    void *p = fails() ? NULL : __real_malloc(n);
+    live_add(p);
+    return p;
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+    void *p = fails() ? NULL : __real_calloc(n, size);
+    live_add(p);
+    return p;
+}
+
+void *__wrap_realloc(void *p, size_t n) {
+    if (fails()) {
+        return NULL;
+    }
+    if (p != NULL) {
+        live_remove(p);
+    }
+    void *q = __real_realloc(p, n);
+    live_add(q);
+    return q;
+}
+
+char *__wrap_strdup(const char *s) {
+    char *p = fails() ? NULL : __real_strdup(s);
+    live_add(p);
+    return p;
+}
+
+char *__wrap_strndup(const char *s, size_t n) {
+    char *p = fails() ? NULL : __real_strndup(s, n);
+    live_add(p);
+    return p;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t n) {
+    void *p = fails() ? NULL : __real_aligned_alloc(alignment, n);
+    live_add(p);
+    return p;
+}
+
+void __wrap_free(void *p) {
+    if (p != NULL) {
+        live_remove(p);
+    }
+    __real_free(p);
+}
+
+static sqlite3_mem_methods sqlite_memory; /* the ordinary ones */
+
+static void *failing_malloc(int n) {
+    return fails() ? NULL : sqlite_memory.xMalloc(n);
+}
+
+static void *failing_realloc(void *p, int n) {
+    return fails() ? NULL : sqlite_memory.xRealloc(p, n);
+}
+
+/* ---- The sweep */
+
+static bool is_nomem(const outcome *o) {
+    return (o->rc & 0xFF) == SQLITE_NOMEM || strstr(o->message, "out of memory") != NULL;
+}
+
+static int sweep(const char *sql, bool fresh, bool forever) {
+    uint64_t live_before = n_live;
+    sqlite3_int64 sqlite_before = sqlite3_memory_used();
+    sqlite3 *db = fault_open();
+    outcome plain, now;
+    uint64_t n = 0;
+    int rc = 0;
+
+    fault_run(db, sql, &plain);
+    sqlite3_exec(db, "DROP TABLE IF EXISTS temp.made", NULL, NULL, NULL);
+    do {
+        if (fresh) {
+            sqlite3_close(db);
+            db = fault_open();
+        }
+        fault.forever = forever;
+        fault.countdown = ++n;
+        fault.n_failed = 0;
+        fault.armed = true;
+        fault_run(db, sql, &now);
+        fault.armed = false;
+        if (!fault_same(&now, &plain) && !is_nomem(&now)) {
+            printf("# allocation %" PRIu64 "%s: rc %d \"%s\", %" PRId64
+                   " rows; undisturbed: rc %d \"%s\", %" PRId64 " rows\n",
+                   n, forever ? " and all after it" : "", now.rc, now.message, now.n_rows, plain.rc,
+                   plain.message, plain.n_rows);
+            rc = 1;
+        }
+        sqlite3_exec(db, "DROP TABLE IF EXISTS temp.made", NULL, NULL, NULL);
+    } while (fault.n_failed > 0 && rc == 0);
+
+    if (sqlite3_close(db) != SQLITE_OK) {
+        printf("# the connection would not close\n");
+        rc = 1;
+    }
+    if (n_live != live_before || sqlite3_memory_used() != sqlite_before) {
+        printf("# left behind: %" PRId64 " blocks of the engine, %" PRId64 " bytes of SQLite\n",
+               (int64_t)(n_live - live_before), (int64_t)(sqlite3_memory_used() - sqlite_before));
+        rc = 1;
+    }
+    printf("# %" PRIu64 " allocations\n", n - 1);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    static char sql[65536];
+    int failed = 0;
+
+    if (argc != 2) {
+        fputs("usage: fault_alloc FOLDER\n", stderr);
+        return 2;
+    }
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory);
+    sqlite3_mem_methods failing = sqlite_memory;
+    failing.xMalloc = failing_malloc;
+    failing.xRealloc = failing_realloc;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
+    sqlite3_initialize();
+    sqlite3_close(fault_open()); /* what SQLite keeps for good is there now */
+
+    for (size_t i = 0; i < N_STATEMENTS; i++) {
+        bool fresh = STATEMENTS[i][0] == '!';
+        fault_expand(STATEMENTS[i] + fresh, argv[1], sql, sizeof sql);
+        int rc = sweep(sql, fresh, false) | sweep(sql, fresh, true);
+        fault_report(rc == 0, "out of memory", STATEMENTS[i] + fresh);
+        failed |= rc;
+    }
+    return failed;
+}

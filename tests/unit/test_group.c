@@ -1,0 +1,330 @@
+/* Claims of query/group.c and group_table.c: sums equal a naive sum, order is by
+** measure and then key, a limit gives the head of that order, keys say what is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "query/group.h"
+#include "query/group_table.h"
+
+#define ALL_VECTORS ((UINT64_C(1) << EG_N_VECTORS) - 1)
+#define N_TEXTS 5
+static const char *const texts[N_TEXTS] = {"z", "10.0.0.1", "2001:db8::1", "a", ""};
+
+static uint64_t mixed(uint64_t n) {
+    n = (n ^ (n >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    n = (n ^ (n >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return n ^ (n >> 31);
+}
+
+/* Rows made from their number, so that the reference can make them again. */
+static void make_row(eg_batch *b, uint32_t at, uint64_t number) {
+    uint64_t r = mixed(number);
+#define EG_VECTOR(ID, ctype) b->v.ID[at] = (ctype)(mixed(r + EG_VEC_##ID) % 7);
+#include "flow/schema.def"
+    b->v.SRCADDR[at] = UINT32_C(0x0a000000) + (uint32_t)(r % 300) * 77;
+    b->v.DSTADDR[at] = UINT32_C(0xfffffff0) - (uint32_t)(r >> 32) % 40;
+    if (r % 5 == 0) {
+        uint32_t t = b->v.SRCADDR[at];
+        b->v.SRCADDR[at] = b->v.DSTADDR[at];
+        b->v.DSTADDR[at] = t;
+    }
+    b->v.EXPORTER[at] = (uint32_t)(r % N_TEXTS);
+    b->v.FILE[at] = (uint32_t)((r >> 8) % N_TEXTS);
+    b->v.BYTES[at] = (int64_t)(r % 3) * INT64_C(3000000000);
+    b->v.RECEIVED_MS[at] = r % 11 == 0 ? EG_NO_TIME : (int64_t)(r % 3) - 1;
+    b->v.START_MS[at] = (int64_t)(r % 13) - 6;
+}
+
+/* A source of `n_rows` made rows in one piece. */
+typedef struct made {
+    eg_source source; /* must be first */
+    eg_piece piece;
+    uint64_t at, n_rows;
+    bool handed_out;
+} made;
+
+static eg_status made_next(eg_piece *piece, eg_batch *b, eg_err *err) {
+    (void)err;
+    made *m = (made *)((char *)piece - offsetof(made, piece));
+    b->n_rows = 0;
+    while (b->n_rows < 1000 && m->at < m->n_rows)
+        make_row(b, b->n_rows++, m->at++);
+    return b->n_rows > 0 ? EG_OK : EG_DONE;
+}
+
+static void made_close_piece(eg_piece *piece, eg_scan_stats *stats) {
+    (void)piece;
+    if (stats != NULL)
+        stats->files++;
+}
+
+static const eg_piece_ops made_piece_ops = {.next = made_next, .close = made_close_piece};
+
+static eg_status made_next_piece(eg_source *source, eg_piece **out, eg_err *err) {
+    (void)err;
+    made *m = (made *)source;
+    if (m->handed_out)
+        return EG_DONE;
+    m->handed_out = true;
+    *out = &m->piece;
+    return EG_OK;
+}
+
+static void made_progress(const eg_source *source, int64_t *done, int64_t *total) {
+    *done = (int64_t)((const made *)source)->at;
+    *total = (int64_t)((const made *)source)->n_rows;
+}
+
+static void made_close(eg_source *source, eg_scan_stats *stats) {
+    (void)source, (void)stats;
+}
+
+static const eg_source_ops made_ops = {
+    .next_piece = made_next_piece, .progress = made_progress, .close = made_close};
+
+typedef struct fixture {
+    eg_intern *texts;
+    eg_batch batch; /* of one row, for the reference */
+} fixture;
+
+static int set_up(void **state) {
+    static fixture f;
+    uint32_t code;
+    assert_int_equal(eg_intern_open(&f.texts, NULL), EG_OK);
+    for (size_t i = 0; i < N_TEXTS; i++)
+        assert_int_equal(eg_intern_add(f.texts, texts[i], strlen(texts[i]), &code, NULL), EG_OK);
+    assert_int_equal(eg_batch_open(&f.batch, ALL_VECTORS, f.texts, NULL), EG_OK);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    fixture *f = *state;
+    eg_batch_close(&f->batch);
+    eg_intern_close(f->texts);
+    return 0;
+}
+
+static eg_groups *run(fixture *f, const eg_group_spec *spec, uint64_t n_rows, eg_poll poll,
+                      eg_status expected) {
+    static made m;
+    m = (made){.source = {&made_ops}, .piece = {&made_piece_ops}, .n_rows = n_rows};
+    eg_scan_spec scan_spec = {.vectors = ALL_VECTORS, .texts = f->texts};
+    eg_scan *scan;
+    eg_groups *groups;
+    eg_err err;
+    assert_int_equal(eg_scan_open(&m.source, &scan_spec, poll, &scan, &err), EG_OK);
+    assert_int_equal(eg_group_run(scan, f->texts, spec, &groups, &err), expected);
+    eg_scan_stats stats = {0};
+    eg_scan_close(scan, &stats);
+    assert_int_equal(stats.files, expected == EG_OK ? 1 : m.handed_out);
+    return groups;
+}
+
+/* The reference: a list searched from the front. */
+typedef struct naive {
+    eg_group_row rows[20000];
+    size_t n;
+} naive;
+
+static void naive_sum(fixture *f, const eg_group_spec *spec, uint64_t n_rows, naive *out) {
+    out->n = 0;
+    for (uint64_t number = 0; number < n_rows; number++) {
+        int64_t keys[EG_GROUP_MAX_KEYS] = {0};
+        make_row(&f->batch, 0, number);
+        for (size_t i = 0; i < spec->n_keys; i++) {
+            keys[i] = eg_batch_number(&f->batch, spec->keys[i].col, 0);
+            unsigned bits = spec->keys[i].prefix_bits;
+            if (bits < 32)
+                keys[i] = bits == 0 ? 0 : keys[i] >> (32 - bits) << (32 - bits);
+        }
+        if (spec->unordered_pair && keys[0] > keys[1]) {
+            int64_t t = keys[0];
+            keys[0] = keys[1];
+            keys[1] = t;
+        }
+        size_t i = 0;
+        while (i < out->n && memcmp(out->rows[i].keys, keys, sizeof keys) != 0)
+            i++;
+        if (i == out->n) {
+            assert_true(out->n < sizeof out->rows / sizeof out->rows[0]);
+            memset(&out->rows[out->n], 0, sizeof out->rows[0]);
+            memcpy(out->rows[out->n++].keys, keys, sizeof keys);
+        }
+        out->rows[i].bytes += f->batch.v.BYTES[0];
+        out->rows[i].packets += f->batch.v.PACKETS[0];
+        out->rows[i].flows++;
+    }
+}
+
+static const eg_group_spec *order_spec;
+
+static int by_order(const void *a, const void *b) {
+    const eg_group_row *x = a, *y = b;
+    int64_t m = order_spec->measure == EG_MEASURE_BYTES     ? x->bytes - y->bytes
+                : order_spec->measure == EG_MEASURE_PACKETS ? x->packets - y->packets
+                                                            : x->flows - y->flows;
+    if (m != 0)
+        return m > 0 ? -1 : 1;
+    for (size_t i = 0; i < order_spec->n_keys; i++) {
+        if (x->keys[i] == y->keys[i])
+            continue;
+        if (eg_column_about(order_spec->keys[i].col)->kind == EG_KIND_TEXT)
+            return strcmp(texts[x->keys[i]], texts[y->keys[i]]);
+        return x->keys[i] < y->keys[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+static void check(fixture *f, eg_group_spec spec, uint64_t n_rows) {
+    static naive expected;
+    naive_sum(f, &spec, n_rows, &expected);
+    for (int m = EG_MEASURE_BYTES; m <= EG_MEASURE_FLOWS; m++) {
+        spec.measure = (eg_measure)m;
+        order_spec = &spec;
+        qsort(expected.rows, expected.n, sizeof expected.rows[0], by_order);
+        const uint64_t limits[] = {0, 1, 7, expected.n > 1 ? expected.n - 1 : 1, expected.n + 5};
+        for (size_t l = 0; l < sizeof limits / sizeof limits[0]; l++) {
+            spec.limit = limits[l];
+            eg_groups *g = run(f, &spec, n_rows, (eg_poll){0}, EG_OK);
+            uint64_t n = limits[l] > 0 && limits[l] < expected.n ? limits[l] : expected.n;
+            assert_int_equal(eg_groups_count(g), n);
+            for (uint64_t i = 0; i < n; i++) {
+                eg_group_row row = {0};
+                eg_groups_row(g, i, &row);
+                assert_memory_equal(row.keys, expected.rows[i].keys,
+                                    spec.n_keys * sizeof row.keys[0]);
+                assert_int_equal(row.bytes, expected.rows[i].bytes);
+                assert_int_equal(row.packets, expected.rows[i].packets);
+                assert_int_equal(row.flows, expected.rows[i].flows);
+            }
+            eg_groups_close(g);
+        }
+    }
+}
+
+static void many_key_sets_sum_and_order_as_a_naive_sum(void **state) {
+    static const char *const sets[] = {"srcaddr",
+                                       "dstaddr/28",
+                                       "srcaddr/24, dstport",
+                                       "srcaddr,dstaddr,protocol,srcport,dstport",
+                                       "exporter,input",
+                                       "file,exporter",
+                                       "received_time",
+                                       "start_time,protocol",
+                                       "start_ms,end_ms,received_time",
+                                       "nexthop/0",
+                                       "src_as,dst_as",
+                                       "tcp_flags,tos,engine_id,sampling_interval,time_flag"};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        eg_key keys[EG_GROUP_MAX_KEYS];
+        eg_group_spec spec = {.keys = keys};
+        assert_int_equal(eg_group_parse_keys(sets[i], strlen(sets[i]), keys, &spec.n_keys, NULL),
+                         EG_OK);
+        check(*state, spec, 3000);
+    }
+}
+
+static void unordered_pairs_sum_both_ways(void **state) {
+    const eg_key pair[2] = {{EG_COL_SRCADDR, 32}, {EG_COL_DSTADDR, 32}};
+    check(*state, (eg_group_spec){.keys = pair, .n_keys = 2, .unordered_pair = true}, 5000);
+}
+
+static void no_rows_give_no_groups(void **state) {
+    const eg_key key = {EG_COL_SRCADDR, 32};
+    eg_group_spec spec = {.keys = &key, .n_keys = 1};
+    eg_groups *g = run(*state, &spec, 0, (eg_poll){0}, EG_OK);
+    assert_int_equal(eg_groups_count(g), 0);
+    eg_groups_close(g);
+}
+
+static bool always(void *arg) {
+    ++*(int *)arg;
+    return true;
+}
+
+static void host_can_stop_a_grouping(void **state) {
+    const eg_key key = {EG_COL_SRCADDR, 32};
+    eg_group_spec spec = {.keys = &key, .n_keys = 1};
+    int polls = 0;
+    assert_null(run(*state, &spec, UINT64_MAX, (eg_poll){always, &polls}, EG_INTERRUPT));
+    assert_int_equal(polls, 1);
+}
+
+static void a_pair_costs_forty_bytes_at_most(void **state) {
+    (void)state;
+    eg_group_table *t;
+    assert_int_equal(eg_group_table_open(1, &t, NULL), EG_OK);
+    static uint64_t words[EG_BATCH_ROWS];
+    static int64_t ones[EG_BATCH_ROWS];
+    const uint64_t *columns[EG_GROUP_MAX_WORDS] = {words};
+    const uint64_t n_pairs = 500000;
+    for (uint64_t n = 0; n < 3 * n_pairs; n += EG_BATCH_ROWS) {
+        for (uint64_t i = 0; i < EG_BATCH_ROWS; i++) {
+            words[i] = mixed((n + i) % n_pairs);
+            ones[i] = 1;
+        }
+        assert_int_equal(eg_group_table_add(t, columns, ones, ones, EG_BATCH_ROWS, NULL), EG_OK);
+    }
+    assert_int_equal(eg_group_table_finish(t, NULL), EG_OK);
+    assert_int_equal(eg_group_table_count(t), n_pairs);
+    assert_true(eg_group_table_bytes(t) <= 40 * n_pairs);
+    /* what was added comes back as it was */
+    uint64_t sum_of_keys = 0, expected = 0, key[EG_GROUP_MAX_WORDS];
+    eg_group_walk at = {0};
+    for (const uint64_t *e; (e = eg_group_table_next(t, &at)) != NULL;) {
+        eg_group_table_key(t, e, key);
+        sum_of_keys += key[0];
+    }
+    for (uint64_t i = 0; i < n_pairs; i++)
+        expected += mixed(i);
+    assert_true(sum_of_keys == expected);
+    eg_group_table_close(t);
+}
+
+static void bad_keys_are_refused_with_their_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys, *said;
+    } cases[] = {
+        {"", "has an empty key"},
+        {"srcaddr,", "has an empty key"},
+        {"srcadr", "key 'srcadr' is no column"},
+        {"bytes", "key 'bytes' is a counter and is summed"},
+        {"packets_est", "key 'packets_est' is a counter"},
+        {"srcaddr,dstaddr,SRCADDR", "key 'srcaddr' is given twice"},
+        {"srcport/8", "key 'srcport/8': expected a prefix length"},
+        {"srcaddr/33", "key 'srcaddr/33': expected a prefix length"},
+        {"srcaddr/", "expected a prefix length"},
+        {"srcaddr/x", "expected a prefix length"},
+        {"tos,input,output,src_as,dst_as,src_mask,dst_mask,proto,srcport", "expected at most 8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_key keys[EG_GROUP_MAX_KEYS];
+        size_t n;
+        eg_err err;
+        assert_int_equal(eg_group_parse_keys(cases[i].keys, strlen(cases[i].keys), keys, &n, &err),
+                         EG_MISUSE);
+        if (strstr(err.msg, cases[i].said) == NULL)
+            fail_msg("'%s' said: %s", cases[i].keys, err.msg);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_key_sets_sum_and_order_as_a_naive_sum),
+        cmocka_unit_test(unordered_pairs_sum_both_ways),
+        cmocka_unit_test(no_rows_give_no_groups),
+        cmocka_unit_test(host_can_stop_a_grouping),
+        cmocka_unit_test(a_pair_costs_forty_bytes_at_most),
+        cmocka_unit_test(bad_keys_are_refused_with_their_name),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
