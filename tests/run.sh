@@ -103,7 +103,10 @@ suite_build() {
     build_case clang all unit-bins
 }
 
-suite_product() { run_tap product tests/check_product.sh; }
+suite_product() {
+    run_tap product tests/check_product.sh
+    run_tap documents "$PYTHON" tests/reference/sessions.py
+}
 
 unit_in() { # variant wrapper…
     local variant=$1 bin
