@@ -102,6 +102,15 @@ void eg_run_close(eg_run *r) {
     memset(r, 0, sizeof *r);
 }
 
+eg_status eg_sql_text(sqlite3_value *value, const char **text, eg_err *err) {
+    *text = (const char *)sqlite3_value_text(value);
+    if (*text == NULL)
+        return sqlite3_value_type(value) == SQLITE_NULL ? EG_OK : eg_fail_nomem(err, "a text");
+    if (strlen(*text) != (size_t)sqlite3_value_bytes(value))
+        return eg_fail(err, EG_MISUSE, -1, "'%.80s': a zero byte follows: expected a text", *text);
+    return EG_OK;
+}
+
 int eg_sql_fail(sqlite3_vtab *vtab, const eg_err *err) {
     if (err->code == EG_NOMEM)
         return SQLITE_NOMEM;

@@ -61,6 +61,9 @@ eg_status eg_run_finish(eg_run *r, eg_err *err);
 /* Finishes if needed and frees all. */
 void eg_run_close(eg_run *r);
 
+/* The text of a value, NULL for NULL. EG_MISUSE where it holds a zero byte, EG_NOMEM. */
+eg_status eg_sql_text(sqlite3_value *value, const char **text, eg_err *err);
+
 /* Makes err the message of vtab and gives the SQLite result code. I/O and damage
 ** are SQLITE_ERROR: SQLITE_IOERR would roll back the host's transaction. */
 int eg_sql_fail(sqlite3_vtab *vtab, const eg_err *err);

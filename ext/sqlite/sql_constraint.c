@@ -20,7 +20,9 @@ bool eg_sql_plan_add(eg_sql_plan *plan, sqlite3_index_info *info, int i, char op
     if (plan->n_args == EG_SQL_MAX_ARGS)
         return false;
     char *at = plan->text + EG_SQL_PLAN_COLUMNS + EG_SQL_FIELD * plan->n_args;
-    snprintf(at, EG_SQL_FIELD + 1, "%c%02x", op, (unsigned)column & 255u);
+    sqlite3_value *literal;
+    bool is_literal = sqlite3_vtab_rhs_value(info, i, &literal) == SQLITE_OK;
+    snprintf(at, EG_SQL_FIELD + 1, "%c%02x%c", op, (unsigned)column & 255u, is_literal ? '!' : '.');
     info->aConstraintUsage[i].argvIndex = ++plan->n_args;
     info->aConstraintUsage[i].omit = omit;
     return true;
@@ -39,12 +41,14 @@ uint64_t eg_sql_plan_used(const char *plan) {
     return strtoull(digits, NULL, 16);
 }
 
-char eg_sql_plan_field(const char *plan, int i, int *column) {
+char eg_sql_plan_field(const char *plan, int i, int *column, bool *is_literal) {
     const char *at = plan + EG_SQL_PLAN_COLUMNS;
     for (; i > 0 && *at != '\0'; i--)
         at += EG_SQL_FIELD;
-    if (*at != '\0')
+    if (*at != '\0') {
         *column = (int)strtol((char[]){at[1], at[2], '\0'}, NULL, 16);
+        *is_literal = at[3] == '!';
+    }
     return *at;
 }
 
@@ -211,12 +215,14 @@ static eg_status add_text(eg_predicate *p, char op, eg_column col, const char *t
 /* A text that only SQLite can compare for sure, when the other side may be a column
 ** with an affinity of its own: one that reads as a number may count as that number;
 ** and beyond ASCII the order is that of the database's encoding. */
-static bool is_ambiguous(sqlite3_value *value, char op) {
+static bool is_ambiguous(sqlite3_value *value, char op, bool is_literal) {
     const unsigned char *text = sqlite3_value_text(value);
     int n_bytes = sqlite3_value_bytes(value);
     for (int i = 0; text != NULL && is_ordering(op) && i < n_bytes; i++)
         if (text[i] >= 0x80)
             return true;
+    if (is_literal)
+        return false;                               /* it has no affinity of its own */
     sqlite3_value *copy = sqlite3_value_dup(value); /* asking for the type may convert */
     bool is_number = copy == NULL || sqlite3_value_numeric_type(copy) != SQLITE_TEXT;
     sqlite3_value_free(copy);
@@ -277,7 +283,7 @@ static eg_status number_of_value(eg_column col, sqlite3_value *value, eg_sql_str
         }
         return EG_OK;
     }
-    if (strength == EG_SQL_RECHECKED && (type != SQLITE_TEXT || is_ambiguous(value, 'e'))) {
+    if (strength == EG_SQL_RECHECKED && (type != SQLITE_TEXT || is_ambiguous(value, 'e', false))) {
         *known = false;
         return EG_OK;
     }
@@ -335,7 +341,8 @@ static eg_status add_cidr(eg_predicate *p, eg_column col, sqlite3_value *value,
 }
 
 eg_status eg_sql_translate(eg_predicate *p, char op, eg_column col, sqlite3_value *value,
-                           eg_sql_strength strength, eg_intern *texts, eg_err *err) {
+                           bool is_literal, eg_sql_strength strength, eg_intern *texts,
+                           eg_err *err) {
     switch (op) {
     case 'z':
         return eg_predicate_null(p, col, false, err);
@@ -371,7 +378,8 @@ eg_status eg_sql_translate(eg_predicate *p, char op, eg_column col, sqlite3_valu
         break;
     }
     /* A literal number would become text, a number of a join would not. */
-    if (strength == EG_SQL_RECHECKED && (type != SQLITE_TEXT || is_ambiguous(value, op)))
+    if (strength == EG_SQL_RECHECKED &&
+        (type != SQLITE_TEXT || is_ambiguous(value, op, is_literal)))
         return EG_OK;
     const char *text = (const char *)sqlite3_value_text(value);
     if (text == NULL)

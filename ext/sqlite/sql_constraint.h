@@ -3,9 +3,9 @@
 ** turns the plan and its values into an eg_predicate.
 **
 ** The plan (idxStr) is the columns SQLite uses (16 hex digits of colUsed), then
-** one field of three characters for each xFilter argument, in order:
+** one field of four characters for each xFilter argument, in order:
 **
-**   op  column as two hex digits
+**   op  column as two hex digits  ! for a literal, . for what only running tells
 **    e = EQ   n = NE   l = LT   L = LE   g = GT   G = GE   a = IN (sqlite3_vtab_in)
 **    i = IS   x = IS NOT   z = IS NULL   Z = IS NOT NULL   c = ip4_in(column, cidr)
 **    s = an argument of the function; the column is its number (0 = source)
@@ -25,7 +25,7 @@
 
 #define EG_SQL_MAX_ARGS 64
 #define EG_SQL_PLAN_COLUMNS 16 /* characters of colUsed before the first field */
-#define EG_SQL_FIELD 3         /* characters of a field */
+#define EG_SQL_FIELD 4         /* characters of a field */
 
 typedef enum eg_sql_strength { EG_SQL_RECHECKED, EG_SQL_EXACT } eg_sql_strength;
 
@@ -52,11 +52,12 @@ int eg_sql_plan_end(const eg_sql_plan *plan, sqlite3_index_info *info);
 /* The columns SQLite uses, as in info->colUsed, from a plan's text. */
 uint64_t eg_sql_plan_used(const char *plan);
 
-/* Field i of a plan: its operator, 0 past the end; *column is filled. */
-char eg_sql_plan_field(const char *plan, int i, int *column);
+/* Field i of a plan: its operator, 0 past the end; *column and *is_literal are filled. */
+char eg_sql_plan_field(const char *plan, int i, int *column, bool *is_literal);
 
 /* Adds the test of a schema column's field to p. texts is the scan's table. */
 eg_status eg_sql_translate(eg_predicate *p, char op, eg_column col, sqlite3_value *value,
-                           eg_sql_strength strength, eg_intern *texts, eg_err *err);
+                           bool is_literal, eg_sql_strength strength, eg_intern *texts,
+                           eg_err *err);
 
 #endif

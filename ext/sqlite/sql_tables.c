@@ -24,6 +24,13 @@ int eg_sql_declare_table(sqlite3 *db, sqlite3_str *columns) {
     return rc;
 }
 
+int eg_sql_surplus(sqlite3_vtab *vtab, const char *name) {
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = sqlite3_mprintf(
+        "%s: too many arguments (several files are one source: separate them by newlines)", name);
+    return vtab->zErrMsg ? SQLITE_ERROR : SQLITE_NOMEM;
+}
+
 uint64_t eg_sql_hash(uint64_t seed, const void *bytes, size_t n_bytes) {
     uint64_t h = seed ^ UINT64_C(14695981039346656037); /* FNV-1a */
     for (size_t i = 0; i < n_bytes; i++)

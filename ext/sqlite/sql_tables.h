@@ -27,6 +27,11 @@ int eg_sql_direct_only(sqlite3 *db);
 /* Declares a table of columns given as ", name TYPE …"; frees the list. */
 int eg_sql_declare_table(sqlite3 *db, sqlite3_str *columns);
 
+/* A hidden column that stands behind the arguments of a function: one argument too
+** many becomes a term on it, and an error, rather than a term on what follows. */
+#define EG_SQL_SURPLUS ", _surplus HIDDEN"
+int eg_sql_surplus(sqlite3_vtab *vtab, const char *name);
+
 /* A number for row n of a scan over `source` that no scan over another source shares
 ** but by chance (1 in 4 million): SQLite's OR over two scans tells rows apart by it. */
 sqlite3_int64 eg_sql_rowid(uint64_t source_hash, int64_t n);

@@ -16,13 +16,17 @@
 #include <string.h>
 
 /* The schema lists its shown columns first, so source stands where its first hidden
-** one would be, and those after it one further on. */
+** one would be, then the guard, and the hidden ones two further on. */
 #define SOURCE_COLUMN EG_COL_START_MS
-#define N_TABLE_COLUMNS (EG_N_COLUMNS + 1)
+#define SURPLUS_COLUMN (SOURCE_COLUMN + 1)
+#define N_TABLE_COLUMNS (EG_N_COLUMNS + 2)
 static eg_column schema_column(int column) {
-    return (eg_column)(column < SOURCE_COLUMN ? column : column - 1);
+    return (eg_column)(column < SOURCE_COLUMN ? column : column - 2);
 }
-_Static_assert(EG_N_COLUMNS + 1 <= 63, "colUsed has one bit for all columns from 63 on");
+static bool is_schema_column(int column) {
+    return column >= 0 && column != SOURCE_COLUMN && column != SURPLUS_COLUMN;
+}
+_Static_assert(EG_N_COLUMNS + 2 <= 63, "colUsed has one bit for all columns from 63 on");
 
 /* A guess: nothing is known of a source before it is read. */
 #define ASSUMED_ROWS 1e6
@@ -78,7 +82,7 @@ static int flows_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
     }
     sqlite3_str *declare = sqlite3_str_new(db);
     eg_sql_declare_shown(declare);
-    sqlite3_str_appendall(declare, ", source TEXT HIDDEN");
+    sqlite3_str_appendall(declare, ", source TEXT HIDDEN" EG_SQL_SURPLUS);
     eg_sql_declare_hidden(declare);
     int rc = eg_sql_declare_table(db, declare);
     if (rc == SQLITE_OK)
@@ -108,20 +112,24 @@ static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     eg_sql_plan plan;
     bool has_source = t->source != NULL;
     eg_sql_plan_begin(&plan, info);
+    /* The source first: a plan has room for so many terms. */
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
-        if (c->iColumn == SOURCE_COLUMN) {
-            /* A second term on it, and any on a table that has its source, is SQLite's. */
-            if (c->op != SQLITE_INDEX_CONSTRAINT_EQ || has_source)
-                continue;
-            /* Without its value there is nothing to read: SQLite must find another order. */
-            if (!c->usable)
-                return SQLITE_CONSTRAINT;
-            eg_sql_plan_add(&plan, info, i, 's', 0, true);
-            has_source = true;
-        } else if (c->usable && c->iColumn >= 0) {
+        if (c->iColumn == SURPLUS_COLUMN)
+            return eg_sql_surplus(vtab, "netflow_pcap");
+        /* A second term on it, and any on a table that has its source, is SQLite's. */
+        if (c->iColumn != SOURCE_COLUMN || c->op != SQLITE_INDEX_CONSTRAINT_EQ || has_source)
+            continue;
+        /* Without its value there is nothing to read: SQLite must find another order. */
+        if (!c->usable)
+            return SQLITE_CONSTRAINT;
+        eg_sql_plan_add(&plan, info, i, 's', 0, true);
+        has_source = true;
+    }
+    for (int i = 0; i < info->nConstraint; i++) {
+        const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+        if (c->usable && is_schema_column(c->iColumn))
             eg_sql_plan_term(&plan, info, i, schema_column(c->iColumn), EG_SQL_RECHECKED);
-        }
     }
     double rows = ASSUMED_ROWS * plan.selectivity;
     info->estimatedRows = rows < 1 ? 1 : (sqlite3_int64)rows;
@@ -170,7 +178,7 @@ static int next_batch(flows_cursor *c) {
 static eg_vector_set vectors_used(uint64_t used) {
     eg_vector_set set = 0;
     for (int column = 0; column < N_TABLE_COLUMNS; column++)
-        if (((used >> column) & 1) && column != SOURCE_COLUMN)
+        if (((used >> column) & 1) && is_schema_column(column))
             set |= eg_column_about(schema_column(column))->vectors;
     return set;
 }
@@ -190,14 +198,13 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
     for (int i = 0; i < argc && rc == EG_OK; i++) {
         int column;
-        char op = eg_sql_plan_field(plan, i, &column);
-        if (op == 's') {
-            source = (const char *)sqlite3_value_text(argv[i]);
-            if (source == NULL && sqlite3_value_type(argv[i]) != SQLITE_NULL)
-                rc = eg_fail_nomem(&err, "a source");
-        } else
-            rc = eg_sql_translate(&c->run.where, op, (eg_column)column, argv[i], EG_SQL_RECHECKED,
-                                  c->run.texts, &err);
+        bool is_literal;
+        char op = eg_sql_plan_field(plan, i, &column, &is_literal);
+        if (op == 's')
+            rc = eg_sql_text(argv[i], &source, &err);
+        else
+            rc = eg_sql_translate(&c->run.where, op, (eg_column)column, argv[i], is_literal,
+                                  EG_SQL_RECHECKED, c->run.texts, &err);
     }
     if (rc == EG_OK && source == NULL)
         rc = eg_fail(&err, EG_MISUSE, -1,
@@ -224,9 +231,9 @@ static int flows_eof(sqlite3_vtab_cursor *cursor) {
 
 static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const flows_cursor *c = (const flows_cursor *)cursor;
-    if (column != SOURCE_COLUMN)
+    if (is_schema_column(column))
         eg_sql_result(ctx, c->batch, schema_column(column), c->batch->sel[c->at]);
-    else
+    else if (column == SOURCE_COLUMN)
         sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
     return SQLITE_OK;
 }

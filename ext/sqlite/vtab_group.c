@@ -31,7 +31,7 @@ typedef struct group_kind {
 static const group_kind active_kind = {
     .name = "netflow_active",
     .results = ", addr1 TEXT, addr2 TEXT, bytes INTEGER, packets INTEGER, flows INTEGER",
-    .arguments = ", source TEXT HIDDEN, \"limit\" INTEGER HIDDEN",
+    .arguments = ", source TEXT HIDDEN, \"limit\" INTEGER HIDDEN" EG_SQL_SURPLUS,
     .n_results = 5,
     .n_arguments = 2,
     .bytes_column = 2,
@@ -42,7 +42,7 @@ static const group_kind top_kind = {
     .name = "netflow_top",
     .results = ", key TEXT, bytes INTEGER, packets INTEGER, flows INTEGER",
     .arguments = ", source TEXT HIDDEN, keys TEXT HIDDEN, measure TEXT HIDDEN"
-                 ", \"limit\" INTEGER HIDDEN",
+                 ", \"limit\" INTEGER HIDDEN" EG_SQL_SURPLUS,
     .n_results = 4,
     .n_arguments = 4,
     .bytes_column = 1,
@@ -74,7 +74,7 @@ typedef struct group_cursor {
 
 /* The schema column of a table column, EG_N_COLUMNS if it is a result or an argument. */
 static eg_column schema_column(const group_kind *k, int column) {
-    int n = column - k->n_results - k->n_arguments;
+    int n = column - k->n_results - k->n_arguments - 1; /* the guard behind the arguments */
     for (int c = 0; n >= 0 && c < EG_N_COLUMNS; c++)
         if (is_filter((eg_column)c) && n-- == 0)
             return (eg_column)c;
@@ -163,6 +163,8 @@ static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
         int argument = argument_of(k, c->iColumn);
+        if (c->iColumn == k->n_results + k->n_arguments)
+            return eg_sql_surplus(vtab, k->name);
         if (argument < 0)
             continue;
         if (c->op != SQLITE_INDEX_CONSTRAINT_EQ || (given & (1u << argument)) != 0) {
@@ -328,21 +330,25 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
     for (int i = 0; i < argc && rc == EG_OK; i++) {
         int column;
-        char op = eg_sql_plan_field(plan, i, &column);
+        bool is_literal;
+        char op = eg_sql_plan_field(plan, i, &column, &is_literal);
         const void *bytes = op == 'a' ? NULL : sqlite3_value_blob(argv[i]);
         if (bytes != NULL)
             c->hash = eg_sql_hash(c->hash, bytes, (size_t)sqlite3_value_bytes(argv[i]));
         if (op == 's') {
+            const char *text;
             c->arguments[column] = sqlite3_value_dup(argv[i]);
             if (c->arguments[column] == NULL)
                 rc = eg_fail_nomem(&err, "an argument");
+            else if (column != ARG_LIMIT)
+                rc = eg_sql_text(c->arguments[column], &text, &err);
         } else if (op == 'k') {
             limit = sqlite3_value_int64(argv[i]);
         } else if (op == 'o') {
             offset = sqlite3_value_int64(argv[i]);
         } else {
-            rc = eg_sql_translate(&c->run.where, op, (eg_column)column, argv[i], EG_SQL_EXACT,
-                                  c->run.texts, &err);
+            rc = eg_sql_translate(&c->run.where, op, (eg_column)column, argv[i], is_literal,
+                                  EG_SQL_EXACT, c->run.texts, &err);
         }
     }
     eg_group_spec spec;
@@ -405,12 +411,17 @@ static void append_key(sqlite3_str *to, const group_cursor *c, size_t i) {
 }
 
 static void result_str(sqlite3_context *ctx, sqlite3_str *str) {
+    bool is_whole = sqlite3_str_errcode(str) == SQLITE_OK;
     int n = sqlite3_str_length(str);
-    char *text = sqlite3_str_finish(str);
-    if (text == NULL && n > 0)
+    char *text = sqlite3_str_finish(str); /* NULL for an empty one, too */
+    if (!is_whole) {
+        sqlite3_free(text);
         sqlite3_result_error_nomem(ctx);
-    else
-        sqlite3_result_text(ctx, text ? text : "", n, text ? sqlite3_free : SQLITE_STATIC);
+    } else if (text == NULL) {
+        sqlite3_result_text(ctx, "", 0, SQLITE_STATIC);
+    } else {
+        sqlite3_result_text(ctx, text, n, sqlite3_free);
+    }
 }
 
 /* All keys, joined with commas. */
@@ -457,8 +468,10 @@ static int group_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
     if (argument >= 0) {
         if (c->arguments[argument] != NULL)
             sqlite3_result_value(ctx, c->arguments[argument]);
-    } else if (column >= k->n_results) {
+    } else if (schema_column(k, column) != EG_N_COLUMNS) {
         result_filter(ctx, c, k, schema_column(k, column));
+    } else if (column >= k->n_results) {
+        return SQLITE_OK; /* the guard */
     } else if (column < k->bytes_column) {
         if (k == &active_kind)
             eg_sql_result_number(ctx, EG_COL_SRCADDR, c->row.keys[column], c->run.texts);

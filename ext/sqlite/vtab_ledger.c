@@ -35,7 +35,7 @@ static const ledger_kind audit_kind = {
     .name = "netflow_audit",
     .declaration = "CREATE TABLE x(file TEXT, reason TEXT, decoded INTEGER, rejected INTEGER, "
                    "seen INTEGER, frames INTEGER, records INTEGER, first_frame INTEGER, "
-                   "meaning TEXT, note TEXT, source TEXT HIDDEN)",
+                   "meaning TEXT, note TEXT, source TEXT HIDDEN" EG_SQL_SURPLUS ")",
     .source_column = AUDIT_SOURCE,
 };
 
@@ -56,7 +56,7 @@ static const ledger_kind loss_kind = {
     .name = "netflow_loss",
     .declaration = "CREATE TABLE x(file TEXT, frame INTEGER, time TEXT, exporter TEXT, "
                    "engine_type INTEGER, engine_id INTEGER, expected INTEGER, got INTEGER, "
-                   "flows_lost INTEGER, kind TEXT, source TEXT HIDDEN)",
+                   "flows_lost INTEGER, kind TEXT, source TEXT HIDDEN" EG_SQL_SURPLUS ")",
     .source_column = LOSS_SOURCE,
 };
 
@@ -73,8 +73,7 @@ static const size_t stats_offsets[] = {STATS(STATS_OFFSET)};
 _Static_assert(sizeof(eg_scan_stats) == N_STATS * sizeof(int64_t), "every figure has a column");
 static const ledger_kind stats_kind = {
     .name = "netflow_scan_stats",
-    /* The last comma of the list is answered by a hidden column nobody needs to name. */
-    .declaration = "CREATE TABLE x(" STATS(STATS_DECLARE) "_connection HIDDEN)",
+    .declaration = "CREATE TABLE x(" STATS(STATS_DECLARE) "_surplus HIDDEN)",
     .source_column = -1,
 };
 
@@ -124,20 +123,27 @@ static int ledger_disconnect(sqlite3_vtab *vtab) {
     return SQLITE_OK;
 }
 
+static int surplus_column(const ledger_kind *k) {
+    return k->source_column < 0 ? (int)N_STATS : k->source_column + 1;
+}
+
 static int ledger_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     const ledger_kind *k = ((const ledger_table *)vtab)->kind;
+    bool has_source = false;
     info->estimatedRows = 100;
     info->estimatedCost = k->source_column < 0 ? 1 : 1e99; /* as in vtab_flows.c */
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
-        if (c->iColumn != k->source_column || c->op != SQLITE_INDEX_CONSTRAINT_EQ)
+        if (c->iColumn == surplus_column(k))
+            return eg_sql_surplus(vtab, k->name);
+        if (c->iColumn != k->source_column || has_source || c->op != SQLITE_INDEX_CONSTRAINT_EQ)
             continue;
         if (!c->usable)
             return SQLITE_CONSTRAINT;
         info->aConstraintUsage[i].argvIndex = 1;
         info->aConstraintUsage[i].omit = 1;
         info->estimatedCost = 1e6;
-        break;
+        has_source = true;
     }
     return SQLITE_OK;
 }
@@ -195,10 +201,11 @@ static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *pla
         return SQLITE_OK;
     }
     eg_err err;
-    const char *source = argc > 0 ? (const char *)sqlite3_value_text(argv[0]) : NULL;
-    if (argc > 0 && source == NULL && sqlite3_value_type(argv[0]) != SQLITE_NULL)
-        return SQLITE_NOMEM;
-    if (read_through(c, t, source, &err) != EG_OK)
+    const char *source = NULL;
+    eg_status rc = argc > 0 ? eg_sql_text(argv[0], &source, &err) : EG_OK;
+    if (rc == EG_OK)
+        rc = read_through(c, t, source, &err);
+    if (rc != EG_OK)
         return eg_sql_fail(cursor->pVtab, &err);
     c->n_rows =
         t->kind == &audit_kind ? eg_ledger_n_audit(c->run.ledger) : eg_ledger_n_loss(c->run.ledger);
@@ -260,7 +267,7 @@ static void audit_column(sqlite3_context *ctx, const ledger_cursor *c, int colum
     case AUDIT_NOTE:
         result_text(ctx, row->note);
         break;
-    default:
+    case AUDIT_SOURCE:
         result_text(ctx, c->source);
     }
 }
@@ -300,7 +307,7 @@ static void loss_column(sqlite3_context *ctx, const ledger_cursor *c, int column
     case LOSS_KIND:
         result_text(ctx, eg_loss_kind_name(row->kind));
         break;
-    default:
+    case LOSS_SOURCE:
         result_text(ctx, c->source);
     }
 }
