@@ -305,12 +305,17 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
     eg_group_walk at = {0};
     const uint64_t *e;
     uint64_t filled = 0;
-    while ((e = eg_group_table_next(g->table, &at)) != NULL) {
+    for (uint64_t i = 0; (e = eg_group_table_next(g->table, &at)) != NULL; i++) {
+        if (i % RUN_GROUPS == 0) {
+            eg_status rc = eg_scan_check(scan, err);
+            if (rc != EG_OK)
+                return rc;
+        }
         if (filled < g->n) {
             g->order[filled++] = e;
             if (filled == g->n && g->n < n)
-                for (uint64_t i = g->n / 2; i-- > 0;)
-                    sift_down(g, i, g->n);
+                for (uint64_t j = g->n / 2; j-- > 0;)
+                    sift_down(g, j, g->n);
         } else if (compare_groups(&e, &g->order[0], g) < 0) {
             g->order[0] = e;
             sift_down(g, 0, g->n);
@@ -350,6 +355,10 @@ static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_bat
     return eg_group_table_add(g->table, words, k->bytes, k->packets, b->n_sel, err);
 }
 
+static eg_status check_scan(void *scan, eg_err *err) {
+    return eg_scan_check(scan, err);
+}
+
 eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spec *spec,
                        eg_groups **out, eg_err *err) {
     *out = NULL;
@@ -365,7 +374,7 @@ eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spe
     g->n_keys = spec->n_keys;
     memcpy(g->keys, spec->keys, spec->n_keys * sizeof g->keys[0]);
     lay_out(g);
-    rc = eg_group_table_open(g->n_words, &g->table, err);
+    rc = eg_group_table_open(g->n_words, check_scan, scan, &g->table, err);
     while (rc == EG_OK) {
         const eg_batch *b;
         rc = eg_scan_next(scan, &b, err);

@@ -26,6 +26,8 @@ typedef struct partition {
 
 struct eg_group_table {
     unsigned n_words;
+    eg_group_check check; /* may be NULL */
+    void *check_arg;
     uint32_t chunk_rows;   /* rows in a chunk */
     uint64_t seed;         /* of this table: nobody can choose addresses that collide */
     uint64_t *chunks;      /* [MAX_CHUNKS * CHUNK_WORDS], touched as far as used */
@@ -177,6 +179,11 @@ static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, pa
 static eg_status sum_all(eg_group_table *t, eg_err *err) {
     for (size_t i = 0; i < N_PARTITIONS; i++) {
         partition *p = &t->partitions[i];
+        if (t->check != NULL) {
+            eg_status go_on = t->check(t->check_arg, err);
+            if (go_on != EG_OK)
+                return go_on;
+        }
         eg_status rc = t->n_words == 1   ? sum(t, p, 1, err)
                        : t->n_words == 2 ? sum(t, p, 2, err)
                                          : sum(t, p, t->n_words, err);
@@ -189,12 +196,15 @@ static eg_status sum_all(eg_group_table *t, eg_err *err) {
 
 /* ---- the table ---------------------------------------------------------- */
 
-eg_status eg_group_table_open(unsigned n_words, eg_group_table **out, eg_err *err) {
+eg_status eg_group_table_open(unsigned n_words, eg_group_check check, void *arg,
+                              eg_group_table **out, eg_err *err) {
     *out = NULL;
     eg_group_table *t = calloc(1, sizeof *t);
     if (t == NULL)
         return eg_fail_nomem(err, "groups");
     t->n_words = n_words;
+    t->check = check;
+    t->check_arg = arg;
     t->chunk_rows = CHUNK_WORDS / (n_words + 2u);
     if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) != (ssize_t)sizeof t->seed)
         t->seed = (uintptr_t)t; /* a poor seed only costs time */

@@ -22,8 +22,13 @@
 
 typedef struct eg_group_table eg_group_table;
 
-/* An empty table for keys of n_words (1..EG_GROUP_MAX_WORDS) 64-bit words. */
-eg_status eg_group_table_open(unsigned n_words, eg_group_table **out, eg_err *err);
+/* Asked between two pieces of work whether to go on: EG_OK or EG_INTERRUPT. */
+typedef eg_status (*eg_group_check)(void *arg, eg_err *err);
+
+/* An empty table for keys of n_words (1..EG_GROUP_MAX_WORDS) 64-bit words. `check`
+** may be NULL. After add or finish failed the table can only be closed. */
+eg_status eg_group_table_open(unsigned n_words, eg_group_check check, void *arg,
+                              eg_group_table **out, eg_err *err);
 
 /* Adds n_rows rows: words[w][i] is word w of row i's key. */
 eg_status eg_group_table_add(eg_group_table *t, const uint64_t *const *words, const int64_t *bytes,

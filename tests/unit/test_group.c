@@ -261,7 +261,7 @@ static void host_can_stop_a_grouping(void **state) {
 static void a_pair_costs_forty_bytes_at_most(void **state) {
     (void)state;
     eg_group_table *t;
-    assert_int_equal(eg_group_table_open(1, &t, NULL), EG_OK);
+    assert_int_equal(eg_group_table_open(1, NULL, NULL, &t, NULL), EG_OK);
     static uint64_t words[EG_BATCH_ROWS];
     static int64_t ones[EG_BATCH_ROWS];
     const uint64_t *columns[EG_GROUP_MAX_WORDS] = {words};
