@@ -326,11 +326,9 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
 
 /* ---- the run ------------------------------------------------------------ */
 
-/* One batch's packed keys and counters, selected rows only. */
+/* One batch's packed keys, selected rows only. */
 typedef struct packed {
     uint64_t words[EG_GROUP_MAX_WORDS][EG_BATCH_ROWS];
-    int64_t bytes[EG_BATCH_ROWS];
-    int64_t packets[EG_BATCH_ROWS];
 } packed;
 
 static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_batch *b, packed *k,
@@ -345,14 +343,10 @@ static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_bat
             pack(b, c->vector, &g->fields[i], c->kind == EG_KIND_IP4, k->words[g->fields[i].word]);
         }
     }
-    for (uint32_t i = 0; i < b->n_sel; i++) {
-        k->bytes[i] = b->v.BYTES[b->sel[i]];
-        k->packets[i] = b->v.PACKETS[b->sel[i]];
-    }
     const uint64_t *words[EG_GROUP_MAX_WORDS];
     for (unsigned w = 0; w < g->n_words; w++)
         words[w] = k->words[w];
-    return eg_group_table_add(g->table, words, k->bytes, k->packets, b->n_sel, err);
+    return eg_group_table_add(g->table, words, b->v.BYTES, b->v.PACKETS, b->sel, b->n_sel, err);
 }
 
 static eg_status check_scan(void *scan, eg_err *err) {

@@ -13,6 +13,14 @@
 #define CHUNKS_BYTES ((size_t)MAX_CHUNKS * CHUNK_WORDS * sizeof(uint64_t))
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
+/* A waiting row is its key words and its counters: packets above, bytes below, 32
+** bits each, as NetFlow v5 has them. Counters that need more stand aside, and the
+** row has WIDE and their number instead. */
+#define WIDE UINT32_MAX
+typedef struct wide_counters {
+    int64_t bytes, packets;
+} wide_counters;
+
 /* Rows wait in chunks of 4 KiB, a list for each partition. */
 typedef struct partition {
     uint64_t *row;     /* where the next row goes, in the newest chunk */
@@ -20,20 +28,23 @@ typedef struct partition {
     uint32_t chunk;    /* newest chunk, NO_CHUNK without one */
     uint32_t n_chunks; /* in the list */
     uint32_t n_groups;
-    uint32_t capacity; /* of groups */
-    uint64_t *groups;  /* [n_groups] entries, dense */
+    uint64_t *groups; /* [n_groups] entries, dense */
 } partition;
 
 struct eg_group_table {
     unsigned n_words;
     eg_group_check check; /* may be NULL */
     void *check_arg;
-    uint32_t chunk_rows;   /* rows in a chunk */
-    uint64_t seed;         /* of this table: nobody can choose addresses that collide */
-    uint64_t *chunks;      /* [MAX_CHUNKS * CHUNK_WORDS], touched as far as used */
-    uint32_t *next_chunk;  /* [MAX_CHUNKS] the next older one of the same partition */
-    uint32_t n_chunks;     /* handed out since the last summing */
+    uint32_t chunk_rows;  /* rows in a chunk */
+    uint64_t seed;        /* of this table: nobody can choose addresses that collide */
+    uint64_t *chunks;     /* [MAX_CHUNKS * CHUNK_WORDS], touched as far as used */
+    uint32_t *next_chunk; /* [MAX_CHUNKS] the next older one of the same partition */
+    uint32_t n_chunks;    /* handed out since the last summing */
+    wide_counters *wide;  /* [n_wide] of waiting rows */
+    uint32_t n_wide, wide_capacity;
     uint32_t *slots;       /* scratch index over one partition's groups: number + 1, 0 free */
+    uint64_t *scratch;     /* one partition's groups while they are summed */
+    size_t scratch_words;  /* allocated */
     size_t slots_capacity; /* allocated */
     partition partitions[N_PARTITIONS];
 };
@@ -75,30 +86,36 @@ static inline size_t entry_words(unsigned n_words) {
     return n_words + 3u;
 }
 
-/* Makes room for n_more groups, should all of them be new. */
-static eg_status reserve(partition *p, uint64_t n_more, size_t width, eg_err *err) {
-    uint64_t need = p->n_groups + n_more;
-    if (need <= p->capacity)
-        return EG_OK;
-    uint64_t *groups = NULL;
-    if (need < UINT32_MAX)
-        groups = realloc(p->groups, need * width * sizeof *groups);
-    if (groups == NULL)
-        return eg_fail_nomem(err, "groups");
-    p->groups = groups;
-    p->capacity = (uint32_t)need;
-    return EG_OK;
+/* Moves the partition's groups to the scratch array, with room for n_more new ones:
+** memory that all partitions use in turn stays in the cache. NULL without memory. */
+static uint64_t *take_groups(eg_group_table *t, const partition *p, uint64_t n_more, size_t width) {
+    uint64_t need = (p->n_groups + n_more) * width;
+    if (p->n_groups + n_more >= UINT32_MAX)
+        return NULL;
+    if (need > t->scratch_words) {
+        free(t->scratch);
+        t->scratch = malloc(need * sizeof *t->scratch);
+        t->scratch_words = t->scratch ? need : 0;
+        if (t->scratch == NULL)
+            return NULL;
+    }
+    if (p->n_groups > 0)
+        memcpy(t->scratch, p->groups, p->n_groups * width * sizeof *t->scratch);
+    return t->scratch;
 }
 
-/* Gives back what reserve took too much of. */
-static void trim(partition *p, size_t width) {
-    if (p->capacity - p->n_groups <= p->n_groups / 16)
-        return;
-    uint64_t *groups = realloc(p->groups, (p->n_groups ? p->n_groups : 1) * width * sizeof *groups);
-    if (groups != NULL) {
-        p->groups = groups;
-        p->capacity = p->n_groups ? p->n_groups : 1;
+/* Moves n_groups groups back to an array of just their size. */
+static eg_status return_groups(partition *p, const uint64_t *groups, uint32_t n_groups,
+                               size_t width, eg_err *err) {
+    if (n_groups > p->n_groups) {
+        uint64_t *larger = realloc(p->groups, n_groups * width * sizeof *larger);
+        if (larger == NULL)
+            return eg_fail_nomem(err, "groups");
+        p->groups = larger;
     }
+    memcpy(p->groups, groups, n_groups * width * sizeof *groups);
+    p->n_groups = n_groups;
+    return EG_OK;
 }
 
 /* An empty index of at least twice n_groups slots; its mask, 0 without memory. */
@@ -130,17 +147,16 @@ static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, pa
                                                            unsigned n_words, eg_err *err) {
     if (p->n_chunks == 0)
         return EG_OK;
-    const size_t width = entry_words(n_words), row_words = n_words + 2u;
+    const size_t width = entry_words(n_words), row_words = n_words + 1u;
     uint64_t n_rows = (uint64_t)p->n_chunks * t->chunk_rows - p->n_free;
-    eg_status rc = reserve(p, n_rows, width, err);
-    if (rc != EG_OK)
-        return rc;
-    size_t mask = clear_slots(t, p->n_groups + n_rows);
+    uint64_t *groups = take_groups(t, p, n_rows, width);
+    size_t mask = groups ? clear_slots(t, p->n_groups + n_rows) : 0;
     if (mask == 0)
         return eg_fail_nomem(err, "groups");
+    uint32_t n_groups = p->n_groups;
 
-    for (uint32_t g = 0; g < p->n_groups; g++) {
-        size_t i = (size_t)p->groups[g * width] & mask;
+    for (uint32_t g = 0; g < n_groups; g++) {
+        size_t i = (size_t)groups[g * width] & mask;
         while (t->slots[i] != 0)
             i = (i + 1) & mask;
         t->slots[i] = g + 1;
@@ -153,18 +169,24 @@ static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, pa
             uint64_t *e;
             for (;; i = (i + 1) & mask) {
                 if (t->slots[i] == 0) {
-                    t->slots[i] = p->n_groups + 1;
-                    e = p->groups + p->n_groups++ * width;
+                    t->slots[i] = n_groups + 1;
+                    e = groups + n_groups++ * width;
                     memset(e, 0, width * sizeof *e);
                     memcpy(e, row, n_words * sizeof *e);
                     break;
                 }
-                e = p->groups + (t->slots[i] - 1) * width;
+                e = groups + (t->slots[i] - 1) * width;
                 if (same_key(e, row, n_words))
                     break;
             }
-            e[n_words] += row[n_words];
-            e[n_words + 1] += row[n_words + 1];
+            uint64_t bytes = (uint32_t)row[n_words], packets = row[n_words] >> 32;
+            if (packets == WIDE) {
+                const wide_counters *wide = &t->wide[bytes];
+                bytes = (uint64_t)wide->bytes;
+                packets = (uint64_t)wide->packets;
+            }
+            e[n_words] += bytes;
+            e[n_words + 1] += packets;
             e[n_words + 2]++;
         }
         n_in_chunk = t->chunk_rows; /* only the newest is not full */
@@ -172,8 +194,7 @@ static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, pa
     p->chunk = NO_CHUNK;
     p->n_chunks = 0;
     p->n_free = 0;
-    trim(p, width);
-    return EG_OK;
+    return return_groups(p, groups, n_groups, width, err);
 }
 
 static eg_status sum_all(eg_group_table *t, eg_err *err) {
@@ -191,6 +212,7 @@ static eg_status sum_all(eg_group_table *t, eg_err *err) {
             return rc;
     }
     t->n_chunks = 0;
+    t->n_wide = 0;
     return EG_OK;
 }
 
@@ -205,7 +227,7 @@ eg_status eg_group_table_open(unsigned n_words, eg_group_check check, void *arg,
     t->n_words = n_words;
     t->check = check;
     t->check_arg = arg;
-    t->chunk_rows = CHUNK_WORDS / (n_words + 2u);
+    t->chunk_rows = CHUNK_WORDS / (n_words + 1u);
     if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) != (ssize_t)sizeof t->seed)
         t->seed = (uintptr_t)t; /* a poor seed only costs time */
     for (size_t i = 0; i < N_PARTITIONS; i++)
@@ -237,9 +259,25 @@ static eg_status add_chunk(eg_group_table *t, partition *p, eg_err *err) {
     return EG_OK;
 }
 
+/* Puts counters of more than 32 bits aside. */
+static eg_status put_aside(eg_group_table *t, int64_t bytes, int64_t packets, uint64_t *counters,
+                           eg_err *err) {
+    if (t->n_wide == t->wide_capacity) {
+        uint32_t capacity = t->wide_capacity ? t->wide_capacity * 2 : 64;
+        wide_counters *wide = realloc(t->wide, capacity * sizeof *wide);
+        if (wide == NULL)
+            return eg_fail_nomem(err, "groups");
+        t->wide = wide;
+        t->wide_capacity = capacity;
+    }
+    *counters = (uint64_t)WIDE << 32 | t->n_wide;
+    t->wide[t->n_wide++] = (wide_counters){.bytes = bytes, .packets = packets};
+    return EG_OK;
+}
+
 static inline __attribute__((always_inline)) eg_status
 scatter(eg_group_table *t, unsigned n_words, const uint64_t *const *words, const int64_t *bytes,
-        const int64_t *packets, uint32_t n_rows, eg_err *err) {
+        const int64_t *packets, const uint16_t *sel, uint32_t n_rows, eg_err *err) {
     for (uint32_t i = 0; i < n_rows; i++) {
         uint64_t fold = t->seed;
         for (unsigned w = 1; w < n_words; w++)
@@ -251,27 +289,34 @@ scatter(eg_group_table *t, unsigned n_words, const uint64_t *const *words, const
             if (rc != EG_OK)
                 return rc;
         }
+        uint64_t b = (uint64_t)bytes[sel[i]], k = (uint64_t)packets[sel[i]];
+        uint64_t counters = k << 32 | b;
+        if ((b >> 32) != 0 || k >= WIDE) {
+            eg_status rc = put_aside(t, (int64_t)b, (int64_t)k, &counters, err);
+            if (rc != EG_OK)
+                return rc;
+        }
         uint64_t *row = p->row;
         row[0] = hash;
         for (unsigned w = 1; w < n_words; w++)
             row[w] = words[w][i];
-        row[n_words] = (uint64_t)bytes[i];
-        row[n_words + 1] = (uint64_t)packets[i];
-        p->row = row + n_words + 2;
+        row[n_words] = counters;
+        p->row = row + n_words + 1;
         p->n_free--;
     }
     return EG_OK;
 }
 
 eg_status eg_group_table_add(eg_group_table *t, const uint64_t *const *words, const int64_t *bytes,
-                             const int64_t *packets, uint32_t n_rows, eg_err *err) {
+                             const int64_t *packets, const uint16_t *sel, uint32_t n_rows,
+                             eg_err *err) {
     switch (t->n_words) {
     case 1:
-        return scatter(t, 1, words, bytes, packets, n_rows, err);
+        return scatter(t, 1, words, bytes, packets, sel, n_rows, err);
     case 2:
-        return scatter(t, 2, words, bytes, packets, n_rows, err);
+        return scatter(t, 2, words, bytes, packets, sel, n_rows, err);
     default:
-        return scatter(t, t->n_words, words, bytes, packets, n_rows, err);
+        return scatter(t, t->n_words, words, bytes, packets, sel, n_rows, err);
     }
 }
 
@@ -279,6 +324,12 @@ eg_status eg_group_table_finish(eg_group_table *t, eg_err *err) {
     eg_status rc = sum_all(t, err);
     free(t->chunks); /* what waits is summed: the order of groups may need the memory */
     free(t->slots);
+    free(t->wide);
+    free(t->scratch);
+    t->scratch = NULL;
+    t->scratch_words = 0;
+    t->wide = NULL;
+    t->wide_capacity = 0;
     t->chunks = NULL;
     t->slots = NULL;
     t->slots_capacity = 0;
@@ -295,7 +346,7 @@ uint64_t eg_group_table_count(const eg_group_table *t) {
 uint64_t eg_group_table_bytes(const eg_group_table *t) {
     uint64_t n = 0;
     for (size_t i = 0; i < N_PARTITIONS; i++)
-        n += (uint64_t)t->partitions[i].capacity * entry_words(t->n_words) * 8;
+        n += (uint64_t)t->partitions[i].n_groups * entry_words(t->n_words) * 8;
     return n;
 }
 
@@ -325,5 +376,7 @@ void eg_group_table_close(eg_group_table *t) {
     free(t->chunks);
     free(t->next_chunk);
     free(t->slots);
+    free(t->scratch);
+    free(t->wide);
     free(t);
 }

@@ -30,16 +30,18 @@ typedef eg_status (*eg_group_check)(void *arg, eg_err *err);
 eg_status eg_group_table_open(unsigned n_words, eg_group_check check, void *arg,
                               eg_group_table **out, eg_err *err);
 
-/* Adds n_rows rows: words[w][i] is word w of row i's key. */
+/* Adds n_rows rows: words[w][i] is word w of row i's key; its counters are
+** bytes[sel[i]] and packets[sel[i]]. */
 eg_status eg_group_table_add(eg_group_table *t, const uint64_t *const *words, const int64_t *bytes,
-                             const int64_t *packets, uint32_t n_rows, eg_err *err);
+                             const int64_t *packets, const uint16_t *sel, uint32_t n_rows,
+                             eg_err *err);
 
 /* Sums what still waits; afterwards groups may be read and nothing added. */
 eg_status eg_group_table_finish(eg_group_table *t, eg_err *err);
 
 uint64_t eg_group_table_count(const eg_group_table *t);
 
-/* Bytes of all groups, spare ones included. */
+/* Bytes of all groups. */
 uint64_t eg_group_table_bytes(const eg_group_table *t);
 
 /* Walks over the groups in no particular order: NULL at the end. *at begins as 0. An

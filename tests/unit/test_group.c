@@ -37,7 +37,8 @@ static void make_row(eg_batch *b, uint32_t at, uint64_t number) {
     }
     b->v.EXPORTER[at] = (uint32_t)(r % N_TEXTS);
     b->v.FILE[at] = (uint32_t)((r >> 8) % N_TEXTS);
-    b->v.BYTES[at] = (int64_t)(r % 3) * INT64_C(3000000000);
+    b->v.BYTES[at] = (int64_t)(r % 3) * INT64_C(3000000000); /* below and above 32 bits */
+    b->v.PACKETS[at] = r % 17 == 0 ? INT64_C(1) << 33 : r % 19 == 0 ? UINT32_MAX : (int64_t)(r % 7);
     b->v.RECEIVED_MS[at] = r % 11 == 0 ? EG_NO_TIME : (int64_t)(r % 3) - 1;
     b->v.START_MS[at] = (int64_t)(r % 13) - 6;
 }
@@ -264,14 +265,17 @@ static void a_pair_costs_forty_bytes_at_most(void **state) {
     assert_int_equal(eg_group_table_open(1, NULL, NULL, &t, NULL), EG_OK);
     static uint64_t words[EG_BATCH_ROWS];
     static int64_t ones[EG_BATCH_ROWS];
+    static uint16_t all[EG_BATCH_ROWS];
     const uint64_t *columns[EG_GROUP_MAX_WORDS] = {words};
     const uint64_t n_pairs = 500000;
     for (uint64_t n = 0; n < 3 * n_pairs; n += EG_BATCH_ROWS) {
         for (uint64_t i = 0; i < EG_BATCH_ROWS; i++) {
             words[i] = mixed((n + i) % n_pairs);
             ones[i] = 1;
+            all[i] = (uint16_t)i;
         }
-        assert_int_equal(eg_group_table_add(t, columns, ones, ones, EG_BATCH_ROWS, NULL), EG_OK);
+        assert_int_equal(eg_group_table_add(t, columns, ones, ones, all, EG_BATCH_ROWS, NULL),
+                         EG_OK);
     }
     assert_int_equal(eg_group_table_finish(t, NULL), EG_OK);
     assert_int_equal(eg_group_table_count(t), n_pairs);
