@@ -2,7 +2,6 @@
 #include "flow/schema.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/bytes.h"
 
@@ -52,9 +51,20 @@ bool eg_column_is_text(eg_column col) {
     return k != EG_KIND_INT && k != EG_KIND_EST;
 }
 
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool eg_name_equal(const char *name, const char *text, size_t n_bytes) {
+    for (size_t i = 0; i < n_bytes; i++)
+        if (name[i] == '\0' || lower(name[i]) != lower(text[i]))
+            return false;
+    return name[n_bytes] == '\0';
+}
+
 eg_column eg_column_find(const char *name, size_t n_bytes) {
     for (int c = 0; c < EG_N_COLUMNS; c++)
-        if (strlen(columns[c].name) == n_bytes && strncasecmp(columns[c].name, name, n_bytes) == 0)
+        if (eg_name_equal(columns[c].name, name, n_bytes))
             return (eg_column)c;
     return EG_N_COLUMNS;
 }
@@ -378,12 +388,13 @@ static const char *const protocols[256] = {
     [136] = "UDPLite",
     [137] = "MPLS-in-IP",
     [138] = "manet",
-    [139] = "Shim6",
-    [140] = "WESP",
-    [141] = "ROHC",
-    [142] = "Ethernet",
-    [143] = "AGGFRAG",
-    [144] = "NSH",
+    [139] = "HIP",
+    [140] = "Shim6",
+    [141] = "WESP",
+    [142] = "ROHC",
+    [143] = "Ethernet",
+    [144] = "AGGFRAG",
+    [145] = "NSH",
 };
 
 size_t eg_proto_format(uint8_t proto, char *out) {
@@ -400,8 +411,7 @@ size_t eg_proto_format(uint8_t proto, char *out) {
 
 bool eg_proto_parse(const char *text, size_t n_bytes, uint8_t *proto) {
     for (int i = 0; i < 256; i++)
-        if (protocols[i] != NULL && strlen(protocols[i]) == n_bytes &&
-            strncasecmp(protocols[i], text, n_bytes) == 0) {
+        if (protocols[i] != NULL && eg_name_equal(protocols[i], text, n_bytes)) {
             *proto = (uint8_t)i;
             return true;
         }

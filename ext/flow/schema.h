@@ -58,6 +58,10 @@ const eg_column_info *eg_column_about(eg_column col);
 /* True where the column's SQL value is TEXT. */
 bool eg_column_is_text(eg_column col);
 
+/* Whether text[0..n_bytes) is a NUL-terminated name, but for the case of ASCII letters;
+** the same in every locale. */
+bool eg_name_equal(const char *name, const char *text, size_t n_bytes);
+
 /* Finds a column by its SQL name, ASCII case-insensitively. EG_N_COLUMNS if there is none. */
 eg_column eg_column_find(const char *name, size_t n_bytes);
 

@@ -8,7 +8,7 @@
 
 #define N_PARTITIONS 256
 #define CHUNK_WORDS 512 /* 4 KiB of waiting rows */
-#define MAX_CHUNKS 4096 /* 16 MiB: what waits before it is summed */
+#define MAX_CHUNKS 8192 /* 32 MiB: what waits before it is summed */
 #define NO_CHUNK UINT32_MAX
 #define CHUNKS_BYTES ((size_t)MAX_CHUNKS * CHUNK_WORDS * sizeof(uint64_t))
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)

@@ -1,7 +1,7 @@
 /*
 ** The table of groups: sums of bytes, packets and flows by packed key.
 **
-** Rows are scattered by hash into 256 partitions and wait there, 16 MiB in all
+** Rows are scattered by hash into 256 partitions and wait there, 32 MiB in all
 ** at most; then each partition's rows are summed in one go, while its groups and
 ** a scratch index over them stay in the cache. Groups are kept dense, so that
 ** one costs its key words and three sums: 32 bytes for a pair of addresses.

@@ -143,8 +143,12 @@ static void protocols_have_iana_keywords_or_numbers(void **state) {
     static const struct {
         uint8_t number;
         const char *text;
-    } known[] = {{1, "ICMP"}, {6, "TCP"},        {17, "UDP"},     {41, "IPv6"},  {47, "GRE"},
-                 {50, "ESP"}, {58, "IPv6-ICMP"}, {89, "OSPFIGP"}, {132, "SCTP"}, {253, "253"}};
+    } known[] = {{1, "ICMP"},       {6, "TCP"},     {17, "UDP"},       {41, "IPv6"},
+                 {47, "GRE"},       {50, "ESP"},    {58, "IPv6-ICMP"}, {89, "OSPFIGP"},
+                 {132, "SCTP"},     {253, "253"},   {136, "UDPLite"},  {138, "manet"},
+                 {139, "HIP"},      {140, "Shim6"}, {141, "WESP"},     {142, "ROHC"},
+                 {143, "Ethernet"}, {145, "NSH"},   {61, "61"},        {99, "99"},
+                 {114, "114"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         eg_proto_format(known[i].number, text);
         assert_string_equal(text, known[i].text);
@@ -177,6 +181,16 @@ static void columns_are_found_by_name_in_any_case(void **state) {
     assert_int_equal(eg_column_find("srcadd", 6), EG_N_COLUMNS);
 }
 
+static void names_match_whole_and_fold_ascii_only(void **state) {
+    (void)state;
+    assert_true(eg_name_equal("srcaddr", "SRCaddr", 7));
+    assert_false(eg_name_equal("srcaddr", "srcadd", 6));
+    assert_false(eg_name_equal("srcaddr", "srcaddrs", 8));
+    assert_false(eg_name_equal("srcaddr", "srcaddr\0", 8));
+    assert_false(eg_name_equal("a[", "a{", 2)); /* differ by the same bit as letters do */
+    assert_true(eg_name_equal("", "", 0));
+}
+
 static void shown_columns_come_before_hidden_ones(void **state) {
     (void)state; /* the virtual table's argument stands between the two */
     bool hidden = false;
@@ -198,6 +212,7 @@ int main(void) {
         cmocka_unit_test(time_lower_bound_is_the_border_for_any_text),
         cmocka_unit_test(protocols_have_iana_keywords_or_numbers),
         cmocka_unit_test(columns_are_found_by_name_in_any_case),
+        cmocka_unit_test(names_match_whole_and_fold_ascii_only),
         cmocka_unit_test(shown_columns_come_before_hidden_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
