@@ -30,8 +30,9 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(CAPTURE_SRC:%=ext/capture/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
-UNIT_TESTS = test_capture test_filelist test_filter test_frame test_group test_intern \
-	test_ledger test_nf5 test_reasons test_reassembly test_savefile test_schema test_status test_stream
+UNIT_TESTS = test_batch test_capture test_filelist test_filter test_frame test_group test_intern \
+	test_ledger test_nf5 test_predicate test_reasons test_reassembly test_savefile test_scan \
+	test_schema test_status test_stream
 FUZZ_TARGETS = frame nf5 savefile
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.

@@ -18,15 +18,21 @@ static int check_host(char **error) {
     return SQLITE_ERROR;
 }
 
-EXPORT int sqlite3_earlgrey_nofs_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+/* Neither entry point calls the other: the loader may have bound that name to another
+** copy of this library in the same process. */
+static int begin(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
     SQLITE_EXTENSION_INIT2(api);
     (void)api;
     int rc = check_host(error);
     return rc == SQLITE_OK ? eg_register_functions(db) : rc;
 }
 
+EXPORT int sqlite3_earlgrey_nofs_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+    return begin(db, error, api);
+}
+
 EXPORT int sqlite3_earlgrey_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
-    int rc = sqlite3_earlgrey_nofs_init(db, error, api);
+    int rc = begin(db, error, api);
     if (rc != SQLITE_OK)
         return rc;
     eg_connection *c = eg_connection_open(db);

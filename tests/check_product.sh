@@ -71,6 +71,21 @@ directonly() {
         "CREATE VIEW v AS SELECT * FROM netflow_pcap('samples'); SELECT count(*) FROM v" >"$work/view" 2>&1 &&
         grep -q 'unsafe use' "$work/view"
 }
+two_copies_load() {
+    mkdir -p "$work/a" "$work/b" && cp earlgrey.so "$work/a" && cp earlgrey.so "$work/b" &&
+        /usr/bin/python3 - "$work" <<'PYTHON'
+import sqlite3, sys
+connections = []
+for folder in "ab":
+    db = sqlite3.connect(":memory:")
+    db.enable_load_extension(True)
+    db.load_extension("%s/%s/earlgrey" % (sys.argv[1], folder))
+    connections.append(db)
+for db in connections:
+    assert db.execute("SELECT count(*) FROM netflow_pcap('samples')").fetchone() == (8985,)
+PYTHON
+}
+
 python_loads() {
     /usr/bin/python3 -c "
 import sqlite3
@@ -138,6 +153,7 @@ claim "it loads under another name" loads_renamed
 claim "the nofs entry point opens no files" nofs
 claim "views in a database file may not open files" directonly
 claim "Debian's python3 loads it" python_loads
+claim "two copies of it work in one process" two_copies_load
 claim "make tells what is missing in one line" one_apt_line
 claim "and where pkg-config is missing too" one_apt_line_without_pkg_config
 claim "make help is complete" help_is_complete

@@ -125,7 +125,7 @@ suite_unit_valgrind() {
             pass "$(basename "$t")"
         else
             fail "$(basename "$t")"
-            grep -v '^\[' "$TMP/log" >"$TMP/log2" || true
+            grep -vE '^\[ +(RUN|OK) ' "$TMP/log" >"$TMP/log2" || true
             details "$TMP/log2"
         fi
     done

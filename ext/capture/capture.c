@@ -18,6 +18,8 @@
 /* Packets looked at in one call that finds no rows: bounds the time between
 ** two chances to interrupt (well under 1 ms when the data is at hand). */
 #define PACKETS_PER_CALL 4096
+#define BYTES_PER_CALL                                                                             \
+    (UINT32_C(256) << 10) /* without rows: packets may be large, and packed small */
 
 typedef struct capture_source {
     eg_source base;                         /* must be first */
@@ -231,6 +233,7 @@ static eg_status open_member(capture_piece *p, eg_err *err) {
 static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
     capture_piece *p = (capture_piece *)base;
     b->n_rows = 0;
+    uint64_t n_bytes = 0; /* captured bytes since the last row */
     for (int i = 0; i < PACKETS_PER_CALL; i++) {
         if (b->n_rows + EG_NF5_MAX_RECORDS > EG_BATCH_ROWS)
             break;
@@ -246,7 +249,11 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
         eg_status rc = eg_savefile_next(p->savefile, &packet, &why);
         if (rc == EG_OK) {
             p->last_frame = packet.number;
+            uint32_t n_rows = b->n_rows;
             rc = take_packet(p, &packet, b, err);
+            n_bytes = b->n_rows > n_rows ? 0 : n_bytes + packet.cap_bytes;
+            if (rc == EG_OK && n_bytes > BYTES_PER_CALL)
+                break;
         } else if (rc == EG_DONE) {
             rc = end_member(p, err);
         } else if (rc == EG_CORRUPT) {

@@ -88,8 +88,8 @@ static int64_t packet_time_ms(const interface *i, uint32_t high, uint32_t low) {
     int64_t ms, offset_ms;
     if (!ticks_to_ms((uint64_t)high << 32 | low, i->tsresol, &ms) ||
         __builtin_mul_overflow(i->offset_seconds, (int64_t)1000, &offset_ms) ||
-        __builtin_add_overflow(ms, offset_ms, &ms))
-        return EG_NO_TIME;
+        __builtin_add_overflow(ms, offset_ms, &ms) || ms < EG_TIME_MIN_MS || ms > EG_TIME_MAX_MS)
+        return EG_NO_TIME; /* a time without a text could not be compared as one */
     return ms;
 }
 

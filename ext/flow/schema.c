@@ -191,8 +191,6 @@ size_t eg_ip6_format(const uint8_t addr[16], char *out) {
 
 /* ---- times -------------------------------------------------------------- */
 
-#define TIME_MIN_MS INT64_C(-62167219200000) /* 0000-01-01 00:00:00.000 */
-#define TIME_MAX_MS INT64_C(253402300799999) /* 9999-12-31 23:59:59.999 */
 #define DAY_MS INT64_C(86400000)
 
 static void put_digits(char *p, unsigned v, int n) {
@@ -203,8 +201,8 @@ static void put_digits(char *p, unsigned v, int n) {
 }
 
 size_t eg_time_format(int64_t ms, char *out) {
-    ms = ms < TIME_MIN_MS ? TIME_MIN_MS : ms > TIME_MAX_MS ? TIME_MAX_MS : ms;
-    ms -= TIME_MIN_MS; /* from here on unsigned, counted from year 0 */
+    ms = ms < EG_TIME_MIN_MS ? EG_TIME_MIN_MS : ms > EG_TIME_MAX_MS ? EG_TIME_MAX_MS : ms;
+    ms -= EG_TIME_MIN_MS; /* from here on unsigned, counted from year 0 */
     unsigned day = (unsigned)(ms / DAY_MS), rest = (unsigned)(ms % DAY_MS);
     /* Years that begin on 1 March put the leap day last, so that months have a
     ** closed form; 0000-01-01 is day 306 of the year -1 in that count. */
@@ -230,7 +228,7 @@ size_t eg_time_format(int64_t ms, char *out) {
 
 int64_t eg_time_lower_bound(const char *text, size_t n_bytes, bool *exact) {
     /* The text grows with the time, so bisection finds the border for any bytes. */
-    int64_t lo = TIME_MIN_MS, hi = TIME_MAX_MS + 1;
+    int64_t lo = EG_TIME_MIN_MS, hi = EG_TIME_MAX_MS + 1;
     char t[EG_TIME_TEXT_MAX];
     const size_t n_time = EG_TIME_TEXT_MAX - 1;
     *exact = false;
@@ -247,7 +245,7 @@ int64_t eg_time_lower_bound(const char *text, size_t n_bytes, bool *exact) {
         else
             hi = mid;
     }
-    return lo > TIME_MAX_MS ? INT64_MAX : lo;
+    return lo > EG_TIME_MAX_MS ? INT64_MAX : lo;
 }
 
 /* ---- protocols ---------------------------------------------------------- */

@@ -71,6 +71,10 @@ void eg_vector_range(eg_vector v, int64_t *lo, int64_t *hi);
 /* Bytes of one element of the vector: 1, 2, 4 or 8. */
 size_t eg_vector_width(eg_vector v);
 
+/* The times that have a text: 0000-01-01 00:00:00.000 to 9999-12-31 23:59:59.999. */
+#define EG_TIME_MIN_MS INT64_C(-62167219200000)
+#define EG_TIME_MAX_MS INT64_C(253402300799999)
+
 #define EG_IP4_TEXT_MAX 16   /* 255.255.255.255 and a NUL */
 #define EG_TIME_TEXT_MAX 24  /* 2007-07-26 22:15:38.120 and a NUL */
 #define EG_PROTO_TEXT_MAX 24 /* longest IANA keyword and a NUL */

@@ -313,9 +313,13 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
         }
         if (filled < g->n) {
             g->order[filled++] = e;
-            if (filled == g->n && g->n < n)
-                for (uint64_t j = g->n / 2; j-- > 0;)
+            if (filled == g->n && g->n < n) {
+                for (uint64_t j = g->n / 2; j-- > 0;) {
+                    if (j % RUN_GROUPS == 0 && eg_scan_check(scan, err) != EG_OK)
+                        return EG_INTERRUPT;
                     sift_down(g, j, g->n);
+                }
+            }
         } else if (compare_groups(&e, &g->order[0], g) < 0) {
             g->order[0] = e;
             sift_down(g, 0, g->n);

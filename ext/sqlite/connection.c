@@ -30,21 +30,19 @@ void eg_connection_release(void *p) {
 /* ---- interrupt ---------------------------------------------------------- */
 
 static bool interrupt_asked(void *arg) {
-    eg_interrupt *i = arg;
-    if (i->probe == NULL && sqlite3_prepare_v2(i->db, "SELECT 1", -1, &i->probe, NULL) != SQLITE_OK)
-        return sqlite3_errcode(i->db) == SQLITE_INTERRUPT;
-    int rc = sqlite3_step(i->probe);
-    sqlite3_reset(i->probe);
+    /* Some 1,000 steps of SQLite's machine: a progress handler every 1,000 is called. */
+    static const char probe[] = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n "
+                                "LIMIT 100) SELECT count(*) FROM n";
+    sqlite3_stmt *stmt;
+    int rc = sqlite3_prepare_v2(arg, probe, -1, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    sqlite3_finalize(stmt);
     return rc == SQLITE_INTERRUPT;
 }
 
-eg_poll eg_interrupt_poll(eg_interrupt *i) {
-    return (eg_poll){.poll = interrupt_asked, .arg = i};
-}
-
-void eg_interrupt_close(eg_interrupt *i) {
-    sqlite3_finalize(i->probe);
-    i->probe = NULL;
+eg_poll eg_interrupt_poll(sqlite3 *db) {
+    return (eg_poll){.poll = interrupt_asked, .arg = db};
 }
 
 /* ---- sources ------------------------------------------------------------ */
@@ -58,7 +56,6 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
 eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err) {
     memset(r, 0, sizeof *r);
     r->connection = c;
-    r->interrupt.db = c->db;
     eg_status rc = eg_intern_open(&r->texts, err);
     if (rc == EG_OK)
         rc = eg_ledger_open(&r->ledger, err);
@@ -73,7 +70,7 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
     eg_source *src;
     eg_status rc = open_source(r, source, n_bytes, &src, err);
     if (rc == EG_OK)
-        rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(&r->interrupt), &r->scan, err);
+        rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(r->connection->db), &r->scan, err);
     return rc;
 }
 
@@ -95,7 +92,6 @@ void eg_run_close(eg_run *r) {
     if (r->connection == NULL)
         return;
     (void)eg_run_finish(r, NULL);
-    eg_interrupt_close(&r->interrupt);
     eg_predicate_clear(&r->where);
     eg_ledger_close(r->ledger);
     eg_intern_close(r->texts);

@@ -239,7 +239,9 @@ static eg_status number_of_text(eg_column col, const char *text, size_t n_bytes,
         *number = n32;
         return EG_OK;
     case EG_KIND_TIME:
-        *number = eg_time_lower_bound(text, n_bytes, found);
+        *found = false;
+        if (n_bytes == EG_TIME_TEXT_MAX - 1) /* any other length is no time */
+            *number = eg_time_lower_bound(text, n_bytes, found);
         return EG_OK;
     case EG_KIND_PROTO:
         *found = false;

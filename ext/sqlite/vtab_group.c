@@ -67,7 +67,7 @@ typedef struct group_cursor {
     eg_key keys[EG_GROUP_MAX_KEYS];
     size_t n_keys;
     uint64_t at;
-    uint64_t hash;                    /* of arguments and filters, for rowids */
+    uint64_t hash;                    /* of the arguments, for rowids */
     eg_group_row row;                 /* group `at` */
     sqlite3_value *arguments[N_ARGS]; /* copies, for their columns */
 } group_cursor;
@@ -133,31 +133,12 @@ static bool serves_order(const group_kind *k, const sqlite3_index_info *info) {
            info->aOrderBy[0].iColumn == k->bytes_column;
 }
 
-/* Whether a column is one of the keys: 1 yes, 0 no, -1 not known before xFilter. */
-static int is_key(sqlite3_index_info *info, int keys_constraint, eg_column col) {
-    eg_key keys[EG_GROUP_MAX_KEYS];
-    size_t n_keys;
-    sqlite3_value *literal;
-    if (keys_constraint < 0)
-        return 0;
-    if (sqlite3_vtab_rhs_value(info, keys_constraint, &literal) != SQLITE_OK)
-        return -1;
-    const char *text = (const char *)sqlite3_value_text(literal);
-    if (text == NULL || eg_group_parse_keys(text, strlen(text), keys, &n_keys, NULL) != EG_OK)
-        return -1;
-    for (size_t i = 0; i < n_keys; i++)
-        if (keys[i].col == col)
-            return 1;
-    return 0;
-}
-
 static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     const group_kind *k = ((const group_table *)vtab)->kind;
     eg_sql_plan plan;
     unsigned given = 0; /* arguments, a bit each */
     bool all_taken = true;
-    int limit = -1, offset = -1, keys = -1;
-    double cost = 1e6;
+    int limit = -1, offset = -1;
     eg_sql_plan_begin(&plan, info);
     /* Arguments first: SQLite honours omit for the first 16 only. */
     for (int i = 0; i < info->nConstraint; i++) {
@@ -175,8 +156,6 @@ static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
             return SQLITE_CONSTRAINT;
         eg_sql_plan_add(&plan, info, i, 's', argument, true);
         given |= 1u << argument;
-        if (argument == ARG_KEYS)
-            keys = i;
     }
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
@@ -186,18 +165,12 @@ static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
         } else if (c->op == SQLITE_INDEX_CONSTRAINT_OFFSET) {
             offset = i;
         } else if (argument_of(k, c->iColumn) < 0) {
-            bool taken = col != EG_N_COLUMNS && c->usable &&
-                         eg_sql_plan_term(&plan, info, i, col, EG_SQL_EXACT);
-            all_taken &= taken;
-            if (col != EG_N_COLUMNS && !c->usable) {
-                /* Its other side comes from a table further in. A key joins with the result
-                ** then; anything else is a filter, and wants that table to come first. */
-                int key = is_key(info, keys, col);
-                if (key == 0)
-                    return SQLITE_CONSTRAINT;
-                if (key < 0)
-                    cost = 1e10;
-            }
+            /* Always a filter, on a key too: were it a join with the result in one order of
+            ** the tables and a filter in the other, the planner would choose the answer. */
+            if (col != EG_N_COLUMNS && !c->usable)
+                return SQLITE_CONSTRAINT;
+            if (col == EG_N_COLUMNS || !eg_sql_plan_term(&plan, info, i, col, EG_SQL_EXACT))
+                all_taken = false;
         }
     }
     bool in_order = serves_order(k, info);
@@ -212,7 +185,7 @@ static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
             eg_sql_plan_add(&plan, info, offset, 'o', 0, false);
     }
     info->estimatedRows = 1000;
-    info->estimatedCost = cost;
+    info->estimatedCost = 1e6;
     if ((given & (1u << ARG_SOURCE)) == 0)
         info->estimatedCost = 1e99; /* as in vtab_flows.c */
     return eg_sql_plan_end(&plan, info);
@@ -301,6 +274,28 @@ static eg_status make_spec(group_cursor *c, const group_kind *k, eg_group_spec *
     return rc;
 }
 
+/* A key with a prefix shows networks, but a filter on its column compares addresses. */
+static eg_status check_prefix_filters(const group_cursor *c, const char *plan, int argc,
+                                      sqlite3_value **argv, eg_err *err) {
+    for (int i = 0; i < argc; i++) {
+        int column;
+        bool is_literal;
+        char op = eg_sql_plan_field(plan, i, &column, &is_literal);
+        if (strchr("enlLgGix", op) == NULL || sqlite3_value_type(argv[i]) != SQLITE_TEXT)
+            continue;
+        const char *text = (const char *)sqlite3_value_text(argv[i]);
+        for (size_t k = 0; k < c->n_keys && text != NULL; k++)
+            if ((int)c->keys[k].col == column && c->keys[k].prefix_bits < 32 &&
+                strchr(text, '/') != NULL)
+                return eg_fail(err, EG_MISUSE, -1,
+                               "netflow_top: %s compares addresses of flows, before they are "
+                               "grouped, and '%.40s' is a network: expected ip4_in(%s, '%.40s')",
+                               eg_column_about(c->keys[k].col)->name, text,
+                               eg_column_about(c->keys[k].col)->name, text);
+    }
+    return EG_OK;
+}
+
 /* Narrows the argument limit by SQL's LIMIT and OFFSET. */
 static void narrow(eg_group_spec *spec, int64_t limit, int64_t offset) {
     if (limit < 0 || spec->limit == UINT64_MAX)
@@ -326,15 +321,12 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
 
     eg_err err;
     int64_t limit = -1, offset = 0;
-    c->hash = eg_sql_hash(0, plan, strlen(plan));
+    c->hash = 0;
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
     for (int i = 0; i < argc && rc == EG_OK; i++) {
         int column;
         bool is_literal;
         char op = eg_sql_plan_field(plan, i, &column, &is_literal);
-        const void *bytes = op == 'a' ? NULL : sqlite3_value_blob(argv[i]);
-        if (bytes != NULL)
-            c->hash = eg_sql_hash(c->hash, bytes, (size_t)sqlite3_value_bytes(argv[i]));
         if (op == 's') {
             const char *text;
             c->arguments[column] = sqlite3_value_dup(argv[i]);
@@ -342,6 +334,8 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
                 rc = eg_fail_nomem(&err, "an argument");
             else if (column != ARG_LIMIT)
                 rc = eg_sql_text(c->arguments[column], &text, &err);
+            if (rc == EG_OK && column != ARG_LIMIT && text != NULL)
+                c->hash = eg_sql_hash(c->hash, text, strlen(text));
         } else if (op == 'k') {
             limit = sqlite3_value_int64(argv[i]);
         } else if (op == 'o') {
@@ -354,6 +348,8 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     eg_group_spec spec;
     if (rc == EG_OK)
         rc = make_spec(c, t->kind, &spec, &err);
+    if (rc == EG_OK)
+        rc = check_prefix_filters(c, plan, argc, argv, &err);
     if (rc == EG_OK) {
         narrow(&spec, limit, offset);
         const char *source = argument_text(c, ARG_SOURCE);
@@ -485,8 +481,18 @@ static int group_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
 }
 
 static int group_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
+    /* From the keys: the same group has the same number whatever its rank in this scan
+    ** (FULL JOIN reads twice), and another in a scan with other arguments. */
     const group_cursor *c = (const group_cursor *)cursor;
-    *rowid = eg_sql_rowid(c->hash, (int64_t)c->at);
+    uint64_t hash = c->hash;
+    for (size_t i = 0; i < c->n_keys; i++) {
+        size_t n = sizeof c->row.keys[i];
+        const void *bytes = &c->row.keys[i];
+        if (eg_column_about(c->keys[i].col)->kind == EG_KIND_TEXT)
+            bytes = eg_intern_text(c->run.texts, (uint32_t)c->row.keys[i], &n);
+        hash = eg_sql_hash(hash, bytes, n);
+    }
+    *rowid = (sqlite3_int64)(hash & INT64_MAX);
     return SQLITE_OK;
 }
 

@@ -136,7 +136,8 @@ static int ledger_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
         if (c->iColumn == surplus_column(k))
             return eg_sql_surplus(vtab, k->name);
-        if (c->iColumn != k->source_column || has_source || c->op != SQLITE_INDEX_CONSTRAINT_EQ)
+        if (k->source_column < 0 || c->iColumn != k->source_column || has_source ||
+            c->op != SQLITE_INDEX_CONSTRAINT_EQ)
             continue;
         if (!c->usable)
             return SQLITE_CONSTRAINT;

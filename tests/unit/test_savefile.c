@@ -717,7 +717,7 @@ static int64_t expected_time(uint64_t ticks, int tsresol, int64_t offset_seconds
     if (offset_ms > INT64_MAX || offset_ms < INT64_MIN)
         return EG_NO_TIME;
     ms += offset_ms;
-    return ms > INT64_MAX || ms < INT64_MIN ? EG_NO_TIME : (int64_t)ms;
+    return ms > EG_TIME_MAX_MS || ms < EG_TIME_MIN_MS ? EG_NO_TIME : (int64_t)ms;
 }
 
 static void every_unit_and_offset_of_time_is_exact(void **state) {
