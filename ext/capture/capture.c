@@ -310,6 +310,7 @@ static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err)
         free(p);
         return rc;
     }
+    eg_stream_set_poll(p->stream, s->spec->poll);
     s->open_piece = p;
     *out = &p->base;
     return EG_OK;
@@ -341,7 +342,7 @@ eg_status eg_capture_open(const char *source, size_t n_bytes, const eg_scan_spec
     s->base.ops = &source_ops;
     s->spec = spec;
     s->ledger = ledger;
-    eg_status rc = eg_filelist_open(source, n_bytes, &s->list, err);
+    eg_status rc = eg_filelist_open_polled(source, n_bytes, spec->poll, &s->list, err);
     if (rc != EG_OK) {
         free(s);
         return rc;

@@ -27,6 +27,7 @@ typedef struct listing {
     eg_filelist *list;
     file_id *ids;
     size_t cap;
+    eg_poll poll;
 } listing;
 
 /* Directories of one entry: still to be read, and all seen (links may loop). */
@@ -164,6 +165,10 @@ static eg_status add_directory(walk *w, char *path, const struct stat *st, eg_er
 /* Looks at one name in a directory. Takes over path. */
 static eg_status visit(listing *l, walk *w, char *path, int64_t *n_files, eg_err *err) {
     struct stat st;
+    if (l->poll.poll != NULL && l->poll.poll(l->poll.arg)) {
+        free(path);
+        return eg_fail(err, EG_INTERRUPT, -1, "interrupted");
+    }
     if (stat(path, &st) != 0) {
         int error = errno;
         bool is_link = lstat(path, &st) == 0;
@@ -374,10 +379,15 @@ static eg_status drop_repeated(listing *l, eg_err *err) {
 /* ---- the list ----------------------------------------------------------- */
 
 eg_status eg_filelist_open(const char *source, size_t n_bytes, eg_filelist *list, eg_err *err) {
+    return eg_filelist_open_polled(source, n_bytes, (eg_poll){0}, list, err);
+}
+
+eg_status eg_filelist_open_polled(const char *source, size_t n_bytes, eg_poll poll,
+                                  eg_filelist *list, eg_err *err) {
     *list = (eg_filelist){0};
     if (n_bytes > 0 && memchr(source, '\0', n_bytes) != NULL)
         return eg_fail(err, EG_MISUSE, -1, "a source with a NUL byte in it");
-    listing l = {.list = list};
+    listing l = {.list = list, .poll = poll};
     eg_status rc = EG_OK;
     bool any = false;
     const char *p = source, *end = source + n_bytes;

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "flow/source.h"
 
 typedef struct eg_file {
     char *path;         /* owned */
@@ -33,6 +34,10 @@ typedef struct eg_filelist {
 ** exist or cannot be listed, a glob matches nothing, or a directory holds no
 ** capture; EG_MISUSE for an empty source. Leaves *list empty on failure. */
 eg_status eg_filelist_open(const char *source, size_t n_bytes, eg_filelist *list, eg_err *err);
+
+/* The same, asking `poll` at every file of a directory; EG_INTERRUPT where it says so. */
+eg_status eg_filelist_open_polled(const char *source, size_t n_bytes, eg_poll poll,
+                                  eg_filelist *list, eg_err *err);
 
 /* True when a name ends like a capture's or an archive's (the list above). */
 bool eg_filelist_is_capture_name(const char *name);

@@ -40,6 +40,7 @@ struct layer {
     eg_status ended;           /* EG_OK while it goes on, EG_DONE, or the failure in why */
     bool cut;                  /* of a failure: the data below just ends too early */
     eg_err why;
+    eg_poll poll; /* of the stream */
 };
 
 struct eg_stream {
@@ -61,6 +62,8 @@ static eg_status layer_pull(layer *l, uint8_t *buf, size_t cap, size_t *n_bytes)
     *n_bytes = 0;
     if (l->ended != EG_OK)
         return l->ended;
+    if (l->poll.poll != NULL && l->poll.poll(l->poll.arg))
+        return l->ended = eg_fail(&l->why, EG_INTERRUPT, -1, "interrupted");
     eg_status rc = l->pull(l, buf, cap, n_bytes, &l->why);
     if (rc != EG_OK)
         l->ended = rc;
@@ -262,6 +265,7 @@ static eg_status gunzip_push(layer **top, eg_err *err) {
     g->base.pull = gunzip_pull;
     g->base.close = gunzip_close;
     g->base.below = *top;
+    g->base.poll = (*top)->poll;
     g->base.name = (*top)->name;
     *top = &g->base;
     return EG_OK;
@@ -433,6 +437,7 @@ static eg_status archive_push(layer **top, const char *kind, int (*filter)(struc
     l->base.pull = filter == NULL ? tar_pull : unpack_pull;
     l->base.close = archive_close;
     l->base.below = *top;
+    l->base.poll = (*top)->poll;
     l->base.name = (*top)->name;
     *top = &l->base;
     return EG_OK;
@@ -695,6 +700,11 @@ eg_status eg_stream_open(const char *path, eg_stream **out, eg_err *err) {
     else
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint; pipes refuse it */
     return rc;
+}
+
+void eg_stream_set_poll(eg_stream *s, eg_poll poll) {
+    for (layer *l = s->top; l != NULL; l = l->below)
+        l->poll = poll;
 }
 
 eg_status eg_stream_next_member(eg_stream *s, const char **name, eg_err *err) {

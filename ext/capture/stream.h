@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "flow/source.h"
 
 typedef struct eg_stream eg_stream;
 
@@ -34,6 +35,10 @@ eg_status eg_stream_open(const char *path, eg_stream **out, eg_err *err);
 ** closed, under the name `path`. EG_NOMEM. */
 eg_status eg_stream_open_memory(const void *bytes, size_t n_bytes, const char *path,
                                 eg_stream **out, eg_err *err);
+
+/* Asks `poll` before every read, also of what is skipped; where it says so, the call
+** that reads ends in EG_INTERRUPT. */
+void eg_stream_set_poll(eg_stream *s, eg_poll poll);
 
 /* Goes to the next member. *name is the path for a plain or compressed file,
 ** "path:member" inside an archive; valid until the next call. EG_DONE after the

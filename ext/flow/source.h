@@ -28,12 +28,20 @@ typedef struct eg_scan_stats {
     int64_t bytes_read;         /* bytes read from disk */
 } eg_scan_stats;
 
+/* How the engine asks its host whether to go on: returns true to stop. Called
+** on the scan's own thread, at least every 50 ms or so. poll may be NULL. */
+typedef struct eg_poll {
+    bool (*poll)(void *arg);
+    void *arg;
+} eg_poll;
+
 /* What a caller wants of a scan. Everything pointed to is borrowed until the
 ** source is closed. */
 typedef struct eg_scan_spec {
     eg_vector_set vectors;     /* vectors to fill; the predicate's are to be included */
     const eg_predicate *where; /* for pruning only: a piece may still give rows that fail it */
     eg_intern *texts;          /* table that EXPORTER and FILE codes refer to */
+    eg_poll poll; /* asked at every read of the source: must be cheap when asked often */
 } eg_scan_spec;
 
 typedef struct eg_piece eg_piece;
@@ -64,12 +72,5 @@ typedef struct eg_source_ops {
 struct eg_source {
     const eg_source_ops *ops;
 };
-
-/* How the engine asks its host whether to go on: returns true to stop. Called
-** on the scan's own thread, at least every 50 ms or so. poll may be NULL. */
-typedef struct eg_poll {
-    bool (*poll)(void *arg);
-    void *arg;
-} eg_poll;
 
 #endif

@@ -5,6 +5,7 @@
 #include "query/scan.h"
 
 #include <string.h>
+#include <time.h>
 
 eg_connection *eg_connection_open(sqlite3 *db) {
     eg_connection *c = sqlite3_malloc64(sizeof *c);
@@ -47,6 +48,20 @@ eg_poll eg_interrupt_poll(sqlite3 *db) {
 
 /* ---- sources ------------------------------------------------------------ */
 
+#define POLL_INTERVAL_NS INT64_C(10000000)
+
+/* For sources, which ask at every read: most times only looks at the clock. */
+static bool paced_poll(void *arg) {
+    eg_run *r = arg;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t now_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    if (now_ns - r->last_poll_ns < POLL_INTERVAL_NS)
+        return false;
+    r->last_poll_ns = now_ns;
+    return interrupt_asked(r->connection->db);
+}
+
 /* What a source text is: captures, for now. */
 static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_source **out,
                              eg_err *err) {
@@ -66,7 +81,8 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
                       eg_err *err) {
     r->spec = (eg_scan_spec){.vectors = vectors | eg_predicate_vectors(&r->where),
                              .where = &r->where,
-                             .texts = r->texts};
+                             .texts = r->texts,
+                             .poll = {.poll = paced_poll, .arg = r}};
     eg_source *src;
     eg_status rc = open_source(r, source, n_bytes, &src, err);
     if (rc == EG_OK)

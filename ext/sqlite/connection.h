@@ -38,6 +38,7 @@ typedef struct eg_run {
     eg_ledger *ledger;
     eg_predicate where;
     eg_scan_spec spec;
+    int64_t last_poll_ns; /* when the host was asked for spec.poll */
     struct eg_scan *scan; /* open scan or NULL */
 } eg_run;
 

@@ -542,6 +542,26 @@ def shape_left_join(q):
     return "SELECT j.n, T.%s, T.frame FROM %s ON %s WHERE %s" % (c, pair, on, rest), False
 
 
+def shape_left_join_terms(q):
+    """Terms on the left table in ON choose partners, not rows: pushing them into the scan would lose rows."""
+    c = q.column()
+    term = q.rng.choice(
+        [
+            "T.%s <> %s" % (c, q.operand(c)),
+            "T.%s IS NOT %s" % (c, q.operand(c)),
+            "T.%s IS NOT NULL" % c,
+            "T.%s > %s" % (c, q.operand(c)),
+            "ip4_in(T.srcaddr, '10.0.0.0/30')",
+            "T.srcaddr LIKE '10.%'",
+        ]
+    )
+    return (
+        "SELECT count(*), count(j.n), sum(T.bytes) FROM {T} AS T LEFT JOIN %s AS j ON T.dstport = j.k AND %s WHERE %s"
+        % (small(q), term, q.where(2)),
+        False,
+    )
+
+
 def shape_range_join(q):
     c = q.column()
     op = q.rng.choice(["<", ">", "<=", ">="])

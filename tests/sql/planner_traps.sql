@@ -50,3 +50,9 @@ SELECT key FROM netflow_top('samples', 'srcaddr/24', 'bytes', 2) WHERE srcaddr =
 SELECT key FROM netflow_top('samples', 'srcaddr/24', 'bytes', 2) WHERE ip4_in(srcaddr, '192.168.1.0/24');
 -- no rowid is taken for an argument
 SELECT count(*) FROM netflow_scan_stats WHERE rowid = 12345;
+-- terms of a LEFT JOIN's ON clause on its left table choose matches, not rows
+SELECT (SELECT count(*) FROM netflow_pcap('samples/fprobe-live-v5.pcapng') AS t LEFT JOIN n ON t.srcport = n.k AND ip4_in(t.srcaddr, '10.0.0.0/8')),
+(SELECT count(*) FROM netflow_pcap('samples/fprobe-live-v5.pcapng') AS t LEFT JOIN n ON t.srcport = n.k AND t.protocol <> 'UDP'),
+(SELECT count(*) FROM netflow_pcap('samples/fprobe-live-v5.pcapng') AS t LEFT JOIN n ON t.srcport = n.k AND t.tos IS NOT 0);
+CREATE TEMP VIEW joined AS SELECT t.srcaddr FROM netflow_pcap('samples/fprobe-live-v5.pcapng') AS t LEFT JOIN n ON t.srcport = n.k AND ip4_in(t.srcaddr, '10.0.0.0/8');
+SELECT count(*) FROM joined;
