@@ -17,23 +17,27 @@ BENCH_RECORDS = 2000000
 
 # ---- Nothing below needs editing
 
-BASE_SRC = intern.c status.c
+BASE_SRC = intern.c pool.c status.c
 FLOW_SRC = batch.c predicate.c schema.c
 CAPTURE_SRC = capture.c filelist.c frame.c ledger.c nf5.c reasons.c reassembly.c \
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
+PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_codec.c pq_delta.c pq_encoding.c pq_file.c \
+	pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c
 QUERY_SRC = filter.c group.c group_table.c scan.c
 SQLITE_SRC = connection.c functions.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
 	vtab_group.c vtab_ledger.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
-	$(CAPTURE_SRC:%=ext/capture/%) $(QUERY_SRC:%=ext/query/%)
+	$(CAPTURE_SRC:%=ext/capture/%) $(PARQUET_SRC:%=ext/parquet/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
 UNIT_TESTS = test_batch test_capture test_filelist test_filter test_frame test_group test_intern \
-	test_ledger test_nf5 test_predicate test_reasons test_reassembly test_savefile test_scan \
+	test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec test_pq_delta \
+	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift \
+	test_predicate test_reasons test_reassembly test_savefile test_scan \
 	test_schema test_status test_stream
-FUZZ_TARGETS = frame nf5 savefile
+FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.
 B = build/$(VARIANT)
@@ -44,19 +48,19 @@ OUT = $(B)
 endif
 
 PKG = pkg-config
-CAPTURE_PKGS = libpcap libarchive zlib
+ENGINE_PKGS = libpcap libarchive zlib libzstd snappy liblz4 libxxhash
 SQLITE_CFLAGS := $(shell $(PKG) --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(shell $(PKG) --libs sqlite3 2>/dev/null)
-CAPTURE_CFLAGS := $(shell $(PKG) --cflags $(CAPTURE_PKGS) 2>/dev/null)
-CAPTURE_LIBS := $(shell $(PKG) --libs $(CAPTURE_PKGS) 2>/dev/null)
+ENGINE_CFLAGS := $(shell $(PKG) --cflags $(ENGINE_PKGS) 2>/dev/null)
+ENGINE_LIBS := $(shell $(PKG) --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread
 LUA_CFLAGS := $(shell $(PKG) --cflags lua5.4 libedit 2>/dev/null)
 LUA_LIBS := $(shell $(PKG) --libs lua5.4 libedit 2>/dev/null)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla $(WERROR)
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -fvisibility=hidden \
-	-Iext $(SQLITE_CFLAGS) $(CAPTURE_CFLAGS) -MMD -MP
+	-Iext $(SQLITE_CFLAGS) $(ENGINE_CFLAGS) -MMD -MP
 LINK = $(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS)
-LIBS = $(SQLITE_LIBS) $(CAPTURE_LIBS)
+LIBS = $(SQLITE_LIBS) $(ENGINE_LIBS)
 
 ENGINE_OBJ = $(ENGINE_SRC:%.c=$(B)/%.o)
 LOADABLE_OBJ = $(EXTENSION_SRC:%.c=$(B)/loadable/%.o)
@@ -145,19 +149,19 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r name what; do printf '%-14s %s\n' "$$name" "$$what"; done
 
+# pkg-config's name and Debian's, of each library.
+DEBIAN_DEV = sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev zlib:zlib1g-dev \
+	libzstd:libzstd-dev snappy:libsnappy-dev liblz4:liblz4-dev libxxhash:libxxhash-dev \
+	lua5.4:liblua5.4-dev libedit:libedit-dev
+
 # Says which packages to install, in one line, before a compiler says it in fifty.
 need:
 	@missing=; \
 	if ! command -v $(firstword $(CC)) >/dev/null; then missing="$(firstword $(CC))"; fi; \
-	if ! command -v $(PKG) >/dev/null; then \
-		missing="$$missing pkg-config libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev liblua5.4-dev libedit-dev"; \
-	else \
-		for need in sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev \
-			zlib:zlib1g-dev \
-			lua5.4:liblua5.4-dev libedit:libedit-dev; do \
-			$(PKG) --exists "$${need%%:*}" || missing="$$missing $${need#*:}"; \
-		done; \
-	fi; \
+	command -v $(PKG) >/dev/null || missing="$$missing pkg-config"; \
+	for need in $(DEBIAN_DEV); do \
+		$(PKG) --exists "$${need%%:*}" 2>/dev/null || missing="$$missing $${need#*:}"; \
+	done; \
 	if [ -n "$$missing" ]; then \
 		echo "missing; run: apt-get install" $$missing >&2; exit 1; fi
 
@@ -172,7 +176,7 @@ print-fuzz: ; @echo $(FUZZ_BIN)
 # ---- Rules
 
 $(OUT)/earlgrey.so: $(ENGINE_OBJ) $(LOADABLE_OBJ)
-	$(LINK) -shared -Wl,-z,defs -Wl,--as-needed -o $@ $^ $(CAPTURE_LIBS)
+	$(LINK) -shared -Wl,-z,defs -Wl,--as-needed -o $@ $^ $(ENGINE_LIBS)
 
 $(OUT)/earlgrey-lua: $(LUA_OBJ) $(LIBRARY)
 	$(LINK) -Wl,--as-needed -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
@@ -207,6 +211,11 @@ $(B)/tests/%.o: tests/%.c | need
 $(B)/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+# The Parquet dumper that the interop tests run.
+$(B)/interop/pq_dump: $(B)/tests/interop/pq_dump.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/fuzz/replay_%: $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/fuzz_%.o $(LIBRARY)
 	@mkdir -p $(@D)

@@ -219,6 +219,10 @@ suite_generated() { python_in tests/interop/generated.py; }
 suite_oracle() { python_in tests/interop/oracle_captures.py; }
 suite_differential() { python_in tests/interop/differential.py; }
 suite_truncation() { python_in tests/interop/truncation.py; }
+suite_parquet_testing() {
+    make -s build/release/interop/pq_dump
+    python_in tests/interop/parquet_testing.py
+}
 suite_oracle_asan() {
     EARLGREY=./build/asan/earlgrey LD_PRELOAD=$(gcc -print-file-name=libasan.so) \
         ASAN_OPTIONS=detect_leaks=0 python_in tests/interop/oracle_captures.py
@@ -230,7 +234,7 @@ suite_differential_asan() {
 
 suite_programs() { python_in tests/interop/programs.py; }
 
-ALL="unit_valgrind style unit sql lua corpus product generated oracle truncation differential fault
+ALL="unit_valgrind style unit sql lua corpus product parquet_testing generated oracle truncation differential fault
     unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 
