@@ -21,8 +21,9 @@ BASE_SRC = intern.c pool.c status.c
 FLOW_SRC = batch.c predicate.c schema.c
 CAPTURE_SRC = capture.c filelist.c frame.c ledger.c nf5.c reasons.c reassembly.c \
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
-PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_codec.c pq_delta.c pq_encoding.c pq_file.c \
-	pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c
+PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c \
+	pq_file.c pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c \
+	shard_column.c shard_list.c shard_piece.c shard_prune.c shard_source.c
 QUERY_SRC = filter.c group.c group_table.c scan.c
 SQLITE_SRC = connection.c functions.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
 	vtab_group.c vtab_ledger.c
@@ -36,7 +37,8 @@ UNIT_TESTS = test_batch test_capture test_filelist test_filter test_frame test_g
 	test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec test_pq_delta \
 	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift \
 	test_predicate test_reasons test_reassembly test_savefile test_scan \
-	test_schema test_status test_stream
+	test_schema test_shard_column test_shard_list test_shard_piece test_shard_prune \
+	test_shard_source test_status test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.

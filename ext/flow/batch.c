@@ -25,7 +25,20 @@ void eg_batch_close(eg_batch *b) {
 #define EG_VECTOR(ID, ctype) free(b->v.ID);
 #include "flow/schema.def"
     free(b->sel);
+    free(b->null_room);
     memset(b, 0, sizeof *b);
+}
+
+eg_status eg_batch_need_nulls(eg_batch *b, eg_err *err) {
+    if (b->nulls != NULL)
+        return EG_OK;
+    if (b->null_room == NULL)
+        b->null_room = malloc(EG_BATCH_ROWS * sizeof *b->null_room);
+    if (b->null_room == NULL)
+        return eg_fail_nomem(err, "a batch of flows");
+    memset(b->null_room, 0, EG_BATCH_ROWS * sizeof *b->null_room);
+    b->nulls = b->null_room;
+    return EG_OK;
 }
 
 static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {
@@ -40,9 +53,18 @@ static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {
     return 0;
 }
 
+bool eg_batch_is_null(const eg_batch *b, eg_column col, uint32_t row) {
+    const eg_column_info *c = eg_column_about(col);
+    if (b->nulls != NULL && (b->nulls[row] & c->vectors) != 0)
+        return true;
+    return c->kind == EG_KIND_TIME && vector_number(b, c->vector, row) == EG_NO_TIME;
+}
+
 int64_t eg_batch_number(const eg_batch *b, eg_column col, uint32_t row) {
     const eg_column_info *c = eg_column_about(col);
     int64_t n = vector_number(b, c->vector, row);
+    if (b->nulls != NULL && (b->nulls[row] & c->vectors) != 0)
+        return c->kind == EG_KIND_EST ? 0 : n;
     if (c->kind == EG_KIND_EST && b->v.SAMPLING_INTERVAL[row] > 1) {
         /* A v5 counter has 32 bits and the interval 14; others' files may hold
         ** more, so saturate. */
@@ -56,14 +78,14 @@ int64_t eg_batch_number(const eg_batch *b, eg_column col, uint32_t row) {
 const char *eg_batch_text(const eg_batch *b, eg_column col, uint32_t row, char *scratch,
                           size_t *n_bytes) {
     const eg_column_info *c = eg_column_about(col);
+    if (eg_batch_is_null(b, col, row))
+        return NULL;
     int64_t n = vector_number(b, c->vector, row);
     switch (c->kind) {
     case EG_KIND_IP4:
         *n_bytes = eg_ip4_format((uint32_t)n, scratch);
         return scratch;
     case EG_KIND_TIME:
-        if (n == EG_NO_TIME)
-            return NULL;
         *n_bytes = eg_time_format(n, scratch);
         return scratch;
     case EG_KIND_PROTO:

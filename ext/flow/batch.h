@@ -5,6 +5,9 @@
 **
 ** A batch is owned by whoever opened it and refilled in place; no row outlives
 ** the next fill.
+**
+** Captures have a value in every row (but for EG_NO_TIME); other sources can have
+** NULLs, which `nulls` tells. A source sets b->nulls to NULL before it fills a batch.
 */
 #ifndef EG_BATCH_H
 #define EG_BATCH_H
@@ -26,20 +29,33 @@ typedef struct eg_batch {
 #define EG_VECTOR(ID, ctype) ctype *ID;
 #include "flow/schema.def"
     } v;
+    /* [n_rows] bit v: vector v is NULL in the row, its array has a 0 there (no code of
+    ** texts). NULL pointer where no value of the batch is NULL. RECEIVED_MS has
+    ** EG_NO_TIME instead. */
+    eg_vector_set *nulls;
+    eg_vector_set *null_room; /* private: [EG_BATCH_ROWS], what nulls points to; kept */
 } eg_batch;
 
 /* Allocates the arrays of `vectors` (and sel). EG_NOMEM leaves an empty batch. */
 eg_status eg_batch_open(eg_batch *b, eg_vector_set vectors, const eg_intern *texts, eg_err *err);
 
+/* Makes b->nulls an array, zeroed where it was NULL. EG_NOMEM, EG_OK. */
+eg_status eg_batch_need_nulls(eg_batch *b, eg_err *err);
+
 /* Frees the arrays; the batch may be opened again. Harmless on a zeroed batch. */
 void eg_batch_close(eg_batch *b);
 
+/* Whether a column's value in a row is NULL: one of its vectors is, or its time is
+** EG_NO_TIME. The column's vectors must be in the batch. */
+bool eg_batch_is_null(const eg_batch *b, eg_column col, uint32_t row);
+
 /* The number behind a column in a row: the vector's value, for EST the scaled
-** counter. The column's vectors must be in the batch. */
+** counter; 0 (EG_NO_TIME for RECEIVED_MS) where it is NULL. The column's vectors must be
+** in the batch. */
 int64_t eg_batch_number(const eg_batch *b, eg_column col, uint32_t row);
 
 /* The text of a text column in a row: points into scratch (at least
-** EG_TEXT_MAX bytes) or into the text table. NULL for EG_NO_TIME. */
+** EG_TEXT_MAX bytes) or into the text table. NULL where the value is NULL. */
 #define EG_TEXT_MAX 64
 const char *eg_batch_text(const eg_batch *b, eg_column col, uint32_t row, char *scratch,
                           size_t *n_bytes);

@@ -325,16 +325,20 @@ static eg_status run_code(test *t, const uint32_t *v, const eg_intern *texts, ui
     return EG_OK;
 }
 
-static uint32_t run_null(const test *t, const int64_t *v, uint16_t *sel, uint32_t n_sel) {
-    /* Only RECEIVED_MS has rows without a value. */
-    bool want_null = t->kernel == K_NULL;
-    if (t->vector != EG_VEC_RECEIVED_MS)
+/* Keeps the rows whose value is NULL, or is not. RECEIVED_MS says so by EG_NO_TIME. */
+static uint32_t run_null(const test *t, const eg_batch *b, bool want_null, uint16_t *sel,
+                         uint32_t n_sel) {
+    eg_vector_set vectors = eg_column_about(t->term->col)->vectors;
+    const int64_t *times = t->vector == EG_VEC_RECEIVED_MS ? b->v.RECEIVED_MS : NULL;
+    if (times == NULL && b->nulls == NULL)
         return want_null ? 0 : n_sel;
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_sel; i++) {
         uint16_t row = sel[i];
+        bool is_null = times != NULL && times[row] == EG_NO_TIME;
+        is_null |= b->nulls != NULL && (b->nulls[row] & vectors) != 0;
         sel[n] = row;
-        n += (v[row] == EG_NO_TIME) == want_null;
+        n += is_null == want_null;
     }
     return n;
 }
@@ -370,10 +374,8 @@ eg_status eg_filter_run(eg_filter *f, eg_batch *b, eg_err *err) {
         test *t = &f->tests[i];
         const void *v = array_of(b, t->vector);
         /* NULL satisfies no comparison, negated or not. */
-        if (t->vector == EG_VEC_RECEIVED_MS && t->kernel != K_NULL && t->kernel != K_NOT_NULL) {
-            test not_null = {.kernel = K_NOT_NULL, .vector = t->vector};
-            b->n_sel = run_null(&not_null, v, b->sel, b->n_sel);
-        }
+        if (t->kernel != K_NULL && t->kernel != K_NOT_NULL)
+            b->n_sel = run_null(t, b, false, b->sel, b->n_sel);
         eg_status rc;
         switch (t->kernel) {
         case K_NEVER:
@@ -381,7 +383,7 @@ eg_status eg_filter_run(eg_filter *f, eg_batch *b, eg_err *err) {
             break;
         case K_NOT_NULL:
         case K_NULL:
-            b->n_sel = run_null(t, v, b->sel, b->n_sel);
+            b->n_sel = run_null(t, b, t->kernel == K_NULL, b->sel, b->n_sel);
             break;
         case K_RANGE:
             b->n_sel = run_range(t, v, b->sel, b->n_sel);

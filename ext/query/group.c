@@ -335,8 +335,29 @@ typedef struct packed {
     uint64_t words[EG_GROUP_MAX_WORDS][EG_BATCH_ROWS];
 } packed;
 
+/* Keys have no NULL; names the first that would need one. */
+static eg_status refuse_nulls(const eg_groups *g, const eg_batch *b, eg_err *err) {
+    eg_vector_set keys = 0, seen = 0;
+    for (size_t i = 0; i < g->n_keys; i++)
+        keys |= eg_column_about(g->keys[i].col)->vectors;
+    for (uint32_t i = 0; i < b->n_sel; i++)
+        seen |= b->nulls[b->sel[i]] & keys;
+    for (size_t i = 0; seen != 0 && i < g->n_keys; i++) {
+        const eg_column_info *c = eg_column_about(g->keys[i].col);
+        if ((seen & c->vectors) != 0)
+            return eg_fail(err, EG_UNSUPPORTED, -1,
+                           "key '%s' is NULL in some rows, and NULL is no group: expected "
+                           "%s IS NOT NULL in WHERE, or other keys",
+                           c->name, c->name);
+    }
+    return EG_OK;
+}
+
 static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_batch *b, packed *k,
                            eg_err *err) {
+    eg_status rc = b->nulls != NULL ? refuse_nulls(g, b, err) : EG_OK;
+    if (rc != EG_OK)
+        return rc;
     if (spec->unordered_pair) {
         pack_pair(b, k->words[0]);
     } else {
@@ -350,6 +371,7 @@ static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_bat
     const uint64_t *words[EG_GROUP_MAX_WORDS];
     for (unsigned w = 0; w < g->n_words; w++)
         words[w] = k->words[w];
+    /* A counter that is NULL is 0 in its array, which is what it adds. */
     return eg_group_table_add(g->table, words, b->v.BYTES, b->v.PACKETS, b->sel, b->n_sel, err);
 }
 

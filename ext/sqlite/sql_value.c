@@ -7,6 +7,8 @@
 void eg_sql_result(sqlite3_context *ctx, const eg_batch *b, eg_column col, uint32_t row) {
     char scratch[EG_TEXT_MAX];
     size_t n_bytes;
+    if (b->nulls != NULL && eg_batch_is_null(b, col, row))
+        return; /* a result that is not set is NULL */
     if (!eg_column_is_text(col)) {
         sqlite3_result_int64(ctx, eg_batch_number(b, col, row));
         return;

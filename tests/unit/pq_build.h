@@ -33,11 +33,14 @@ typedef struct pb {
     eg_pq_encoding_stats stats[PB_GROUPS][PB_COLUMNS][2];
     eg_pq_page_location pages[PB_GROUPS][PB_COLUMNS][PB_PAGES];
     bool is_null_page[PB_GROUPS][PB_COLUMNS][PB_PAGES];
+    int64_t nulls[PB_GROUPS][PB_COLUMNS][PB_PAGES];
+    bool has_nulls[PB_COLUMNS]; /* write nulls[] of a column into its index */
     eg_pq_bytes min[PB_GROUPS][PB_COLUMNS][PB_PAGES], max[PB_GROUPS][PB_COLUMNS][PB_PAGES];
     uint32_t n_pages[PB_GROUPS][PB_COLUMNS];
-    uint32_t column;     /* whose chunk is being written */
-    int32_t compression; /* of that chunk */
-    bool no_index;       /* leave the page index out */
+    uint32_t column;            /* whose chunk is being written */
+    int32_t compression;        /* of that chunk */
+    bool no_index;              /* leave the page index out */
+    bool no_bounds[PB_COLUMNS]; /* leave the column index of a column out */
     bool no_crc;
     bool no_orders; /* leave the column orders out */
     eg_pq_file_meta meta;
@@ -250,6 +253,7 @@ static inline void pb_data(pb *b, const pb_page *p) {
     b->pages[g][c][n] = (eg_pq_page_location){at, (int32_t)((int64_t)b->out.n_bytes - at), first};
     b->pages[g][c][n + 1].first_row = first + p->n_rows;
     b->is_null_page[g][c][n] = p->n_values == 0;
+    b->nulls[g][c][n] = p->n_rows - p->n_values;
     eg_pq_buffer_free(&body);
     eg_pq_buffer_free(&levels);
 }
@@ -272,10 +276,14 @@ static inline void pb_finish(pb *b) {
             eg_pq_column_index x = {.is_null_page = b->is_null_page[g][c],
                                     .min_values = b->min[g][c],
                                     .max_values = b->max[g][c],
+                                    .null_counts = b->has_nulls[c] ? b->nulls[g][c] : NULL,
                                     .n_pages = b->n_pages[g][c]};
-            k->column_index_offset = (int64_t)b->out.n_bytes;
-            eg_pq_encode_column_index(&b->out, &x);
-            k->column_index_length = (int32_t)((int64_t)b->out.n_bytes - k->column_index_offset);
+            if (!b->no_bounds[c]) {
+                k->column_index_offset = (int64_t)b->out.n_bytes;
+                eg_pq_encode_column_index(&b->out, &x);
+                k->column_index_length =
+                    (int32_t)((int64_t)b->out.n_bytes - k->column_index_offset);
+            }
             k->offset_index_offset = (int64_t)b->out.n_bytes;
             eg_pq_encode_offset_index(&b->out, &o);
             k->offset_index_length = (int32_t)((int64_t)b->out.n_bytes - k->offset_index_offset);

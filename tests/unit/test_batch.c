@@ -117,12 +117,55 @@ static void texts_are_those_of_the_schema(void **state) {
     eg_intern_close(texts);
 }
 
+static void a_value_is_null_where_one_of_its_vectors_is(void **state) {
+    (void)state;
+    eg_batch b;
+    char scratch[EG_TEXT_MAX];
+    size_t n;
+    assert_int_equal(eg_batch_open(&b, ALL_VECTORS, NULL, NULL), EG_OK);
+    assert_null(b.nulls); /* without NULLs nobody asks */
+    memset(b.v.RECEIVED_MS, 0, EG_BATCH_ROWS * sizeof *b.v.RECEIVED_MS);
+    for (int c = 0; c < EG_N_COLUMNS; c++) {
+        b.v.RECEIVED_MS[4] = b.v.START_MS[4] = b.v.END_MS[4] = 1;
+        assert_false(eg_batch_is_null(&b, (eg_column)c, 4));
+    }
+    assert_int_equal(eg_batch_need_nulls(&b, NULL), EG_OK);
+    for (uint32_t i = 0; i < EG_BATCH_ROWS; i++)
+        assert_true(b.nulls[i] == 0);
+    b.nulls[4] = EG_VECTOR_BIT(EG_VEC_SAMPLING_INTERVAL) | EG_VECTOR_BIT(EG_VEC_SRCADDR) |
+                 EG_VECTOR_BIT(EG_VEC_EXPORTER);
+    b.v.BYTES[4] = 100;
+    b.v.SAMPLING_INTERVAL[4] = 0;
+    b.v.SRCADDR[4] = 0;
+    b.v.EXPORTER[4] = 0;                                    /* no code of any table */
+    assert_int_equal(eg_batch_need_nulls(&b, NULL), EG_OK); /* once more changes nothing */
+    assert_true(eg_batch_is_null(&b, EG_COL_BYTES_EST, 4));
+    assert_true(eg_batch_is_null(&b, EG_COL_SRCADDR, 4));
+    assert_true(eg_batch_is_null(&b, EG_COL_EXPORTER, 4));
+    assert_false(eg_batch_is_null(&b, EG_COL_BYTES, 4));
+    assert_false(eg_batch_is_null(&b, EG_COL_SRCADDR, 5));
+    assert_int_equal(eg_batch_number(&b, EG_COL_BYTES_EST, 4), 0);
+    assert_int_equal(eg_batch_number(&b, EG_COL_BYTES, 4), 100);
+    assert_null(eg_batch_text(&b, EG_COL_SRCADDR, 4, scratch, &n));
+    assert_null(eg_batch_text(&b, EG_COL_EXPORTER, 4, scratch, &n));
+    b.v.RECEIVED_MS[4] = EG_NO_TIME;
+    assert_true(eg_batch_is_null(&b, EG_COL_RECEIVED_TIME, 4));
+    /* The next filling has NULLs again, and finds none of these. */
+    b.nulls = NULL;
+    assert_false(eg_batch_is_null(&b, EG_COL_SRCADDR, 4));
+    assert_int_equal(eg_batch_need_nulls(&b, NULL), EG_OK);
+    assert_true(b.nulls[4] == 0);
+    eg_batch_close(&b);
+    assert_null(b.nulls);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_vectors_asked_for_are_there),
         cmocka_unit_test(every_vector_holds_a_full_batch),
         cmocka_unit_test(estimates_scale_by_an_interval_above_one),
         cmocka_unit_test(texts_are_those_of_the_schema),
+        cmocka_unit_test(a_value_is_null_where_one_of_its_vectors_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

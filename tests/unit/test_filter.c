@@ -42,6 +42,10 @@ static int64_t some_number(eg_vector v) {
 
 static void fill(eg_batch *b) {
     b->n_rows = N_ROWS;
+    b->nulls = NULL;
+    bool has_nulls = rnd(2) == 0;
+    if (has_nulls)
+        assert_int_equal(eg_batch_need_nulls(b, NULL), EG_OK);
     for (uint32_t i = 0; i < N_ROWS; i++) {
 #define EG_VECTOR(ID, ctype) b->v.ID[i] = (ctype)some_number(EG_VEC_##ID);
 #include "flow/schema.def"
@@ -49,6 +53,15 @@ static void fill(eg_batch *b) {
         b->v.FILE[i] = (uint32_t)rnd(4);
         if (rnd(5) == 0)
             b->v.RECEIVED_MS[i] = EG_NO_TIME;
+        if (!has_nulls || rnd(3) > 0)
+            continue;
+        b->nulls[i] = (rnd(ALL_VECTORS) & rnd(ALL_VECTORS)) & ~EG_VECTOR_BIT(EG_VEC_RECEIVED_MS);
+#define EG_VECTOR(ID, ctype)                                                                       \
+    if ((b->nulls[i] & EG_VECTOR_BIT(EG_VEC_##ID)) != 0)                                           \
+        b->v.ID[i] = 0;
+#include "flow/schema.def"
+        if ((b->nulls[i] & EG_VECTOR_BIT(EG_VEC_EXPORTER)) != 0)
+            b->v.EXPORTER[i] = UINT32_MAX; /* no code: nobody may look it up */
     }
 }
 
@@ -57,6 +70,7 @@ static bool term_passes(const eg_term *t, const eg_batch *b, uint32_t row) {
     size_t n_bytes = 0;
     int64_t number = eg_batch_number(b, t->col, row);
     bool is_null = eg_column_about(t->col)->kind == EG_KIND_TIME && number == EG_NO_TIME;
+    is_null |= b->nulls != NULL && (b->nulls[row] & eg_column_about(t->col)->vectors) != 0;
     if (t->kind == EG_TEST_NULL)
         return is_null != t->negated;
     if (is_null || t->kind == EG_TEST_NONE)

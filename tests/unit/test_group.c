@@ -293,6 +293,75 @@ static void a_pair_costs_forty_bytes_at_most(void **state) {
     eg_group_table_close(t);
 }
 
+/* A piece whose second batch has NULLs in srcaddr and in the counters. */
+static eg_status null_next(eg_piece *piece, eg_batch *b, eg_err *err) {
+    made *m = (made *)((char *)piece - offsetof(made, piece));
+    b->n_rows = 0;
+    b->nulls = NULL;
+    if (m->at == 20)
+        return EG_DONE;
+    for (; b->n_rows < 10; m->at++) {
+        uint32_t i = b->n_rows++;
+        b->v.SRCADDR[i] = b->v.DSTADDR[i] = (uint32_t)m->at / 5;
+        b->v.BYTES[i] = b->v.PACKETS[i] = 1;
+    }
+    if (m->at == 20) {
+        eg_status rc = eg_batch_need_nulls(b, err);
+        if (rc != EG_OK)
+            return rc;
+        for (uint32_t i = 5; i < 8; i++) {
+            b->nulls[i] = EG_VECTOR_BIT(EG_VEC_SRCADDR) | EG_VECTOR_BIT(EG_VEC_BYTES);
+            b->v.SRCADDR[i] = 0;
+            b->v.BYTES[i] = 0;
+        }
+    }
+    return EG_OK;
+}
+
+static const eg_piece_ops null_piece_ops = {.next = null_next, .close = made_close_piece};
+
+static void null_counters_add_nothing_and_null_keys_are_refused(void **state) {
+    fixture *f = *state;
+    static const eg_key by_dst[] = {{EG_COL_DSTADDR, 32}};
+    static const eg_key by_both[] = {{EG_COL_DSTADDR, 32}, {EG_COL_SRCADDR, 24}};
+    for (int way = 0; way < 4; way++) {
+        made m = {.source = {&made_ops}, .piece = {&null_piece_ops}};
+        eg_group_spec spec = {.keys = way == 1 || way == 2 ? by_both : by_dst,
+                              .n_keys = way == 1 || way == 2 ? 2 : 1};
+        static const eg_key pair[] = {{EG_COL_SRCADDR, 32}, {EG_COL_DSTADDR, 32}};
+        if (way == 3)
+            spec = (eg_group_spec){.keys = pair, .n_keys = 2, .unordered_pair = true};
+        eg_predicate where = {0};
+        if (way == 2)
+            assert_int_equal(eg_predicate_null(&where, EG_COL_SRCADDR, true, NULL), EG_OK);
+        eg_scan_spec scan_spec = {.vectors =
+                                      eg_group_vectors(&spec) | EG_VECTOR_BIT(EG_VEC_SRCADDR),
+                                  .where = &where,
+                                  .texts = f->texts};
+        eg_scan *scan;
+        eg_groups *g;
+        eg_group_row row;
+        eg_err err;
+        assert_int_equal(eg_scan_open(&m.source, &scan_spec, (eg_poll){0}, &scan, &err), EG_OK);
+        eg_status rc = eg_group_run(scan, f->texts, &spec, &g, &err);
+        if (way == 1 || way == 3) {
+            assert_int_equal(rc, EG_UNSUPPORTED);
+            assert_non_null(strstr(err.msg, "key 'srcaddr' is NULL in some rows"));
+        } else {
+            assert_int_equal(rc, EG_OK);
+            assert_int_equal(eg_groups_count(g), 4);
+            eg_groups_row(g, 3, &row); /* the last: the fewest bytes */
+            assert_int_equal(row.keys[0], 3);
+            assert_int_equal(row.bytes, 2);
+            assert_int_equal(row.packets, way == 0 ? 5 : 2);
+            assert_int_equal(row.flows, way == 0 ? 5 : 2);
+            eg_groups_close(g);
+        }
+        eg_scan_close(scan, NULL);
+        eg_predicate_clear(&where);
+    }
+}
+
 static void bad_keys_are_refused_with_their_name(void **state) {
     (void)state;
     static const struct {
@@ -328,6 +397,7 @@ int main(void) {
         cmocka_unit_test(no_rows_give_no_groups),
         cmocka_unit_test(host_can_stop_a_grouping),
         cmocka_unit_test(a_pair_costs_forty_bytes_at_most),
+        cmocka_unit_test(null_counters_add_nothing_and_null_keys_are_refused),
         cmocka_unit_test(bad_keys_are_refused_with_their_name),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,304 @@
+/*
+** One page after the other: encode into scratch, compress behind a header,
+** remember where it is and what its bounds are. The codec and the encoding of
+** numbers are chosen on the first page: the others are like it.
+*/
+#include "parquet/pq_chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "parquet/pq_bloom.h"
+#include "parquet/pq_delta.h"
+#include "parquet/pq_rle.h"
+
+/* A codec must take off a sixteenth, or it only costs every reader time. */
+static bool pays(size_t n_packed, size_t n_raw) {
+    return n_packed + n_raw / 16 < n_raw;
+}
+
+static const uint8_t *bytes_of(const void *array, size_t i, size_t width) {
+    return (const uint8_t *)array + i * width;
+}
+
+/* ---- Pages */
+
+/* Appends a page, header and body, to out->bytes; `raw` is uncompressed. */
+static eg_status put_page(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq_page_header *h,
+                          const eg_pq_buffer *raw, eg_pq_chunk_data *out, eg_err *err) {
+    const eg_pq_buffer *body = raw;
+    if (raw->status != EG_OK)
+        return eg_fail_nomem(err, "a page");
+    if (raw->n_bytes > INT32_MAX)
+        return eg_fail(err, EG_LIMIT, -1, "a page of %zu bytes: expected at most %d", raw->n_bytes,
+                       INT32_MAX);
+    if (out->compression != EG_PQ_UNCOMPRESSED) {
+        eg_pq_buffer_clear(&out->packed);
+        eg_status rc = eg_pq_compress(codec, out->compression, in->level, raw->data, raw->n_bytes,
+                                      &out->packed, err);
+        if (rc != EG_OK)
+            return rc;
+        body = &out->packed;
+    }
+    h->uncompressed_bytes = (int32_t)raw->n_bytes;
+    h->compressed_bytes = (int32_t)body->n_bytes;
+    h->has_crc = true;
+    h->crc = (uint32_t)crc32_z(0, body->data, body->n_bytes);
+    h->has_body = true;
+    size_t start = out->bytes.n_bytes;
+    eg_pq_encode_page_header(&out->bytes, h);
+    out->uncompressed_bytes += (int64_t)(out->bytes.n_bytes - start) + (int64_t)raw->n_bytes;
+    eg_pq_buffer_put(&out->bytes, body->data, body->n_bytes);
+    return out->bytes.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a page");
+}
+
+static eg_status put_dictionary(const eg_pq_chunk_input *in, eg_pq_codec *codec,
+                                eg_pq_chunk_data *out, eg_err *err) {
+    eg_pq_page_header h = {.type = EG_PQ_DICTIONARY_PAGE,
+                           .num_values = (int32_t)in->n_entries,
+                           .encoding = EG_PQ_PLAIN,
+                           .is_sorted = true};
+    eg_pq_buffer_clear(&out->scratch);
+    eg_pq_plain_encode(&out->scratch, (int32_t)in->type, in->dictionary, in->n_entries);
+    eg_status rc = put_page(in, codec, &h, &out->scratch, out, err);
+    out->dictionary_bytes = (int64_t)out->bytes.n_bytes;
+    return rc;
+}
+
+/* The values of rows [first, end) in an encoding, into scratch. */
+static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t first, uint32_t end,
+                        eg_pq_buffer *to) {
+    size_t n = end - first, width = eg_pq_value_bytes((int32_t)in->type);
+    eg_pq_buffer_clear(to);
+    if (in->codes != NULL) {
+        /* Width 0 is legal for one entry only, and a reader's bug is known there. */
+        uint32_t bit_width = eg_pq_bit_width(in->n_entries - 1);
+        bit_width = bit_width == 0 ? 1 : bit_width;
+        eg_pq_buffer_put_byte(to, (uint8_t)bit_width);
+        eg_pq_rle_encode(to, in->codes + first, n, bit_width);
+    } else if (encoding == EG_PQ_PLAIN) {
+        eg_pq_plain_encode(to, (int32_t)in->type, bytes_of(in->values, first, width), n);
+    } else if (in->type == EG_PQ_INT32) {
+        eg_pq_delta_encode_int32(to, (const int32_t *)in->values + first, n);
+    } else {
+        eg_pq_delta_encode_int64(to, (const int64_t *)in->values + first, n);
+    }
+}
+
+/* Chooses encoding and codec by the rows of the first page. */
+static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t end,
+                        eg_pq_chunk_data *out, eg_err *err) {
+    int32_t candidates[2] = {EG_PQ_PLAIN, EG_PQ_DELTA_BINARY_PACKED};
+    size_t n_candidates = in->codes == NULL && in->type != EG_PQ_BYTE_ARRAY ? 2 : 1, least = 0;
+    if (in->codes != NULL)
+        candidates[0] = EG_PQ_RLE_DICTIONARY;
+    for (size_t i = 0; i < n_candidates; i++) {
+        encode_rows(in, candidates[i], 0, end, &out->scratch);
+        size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
+        int32_t compression = EG_PQ_UNCOMPRESSED;
+        if (out->scratch.status != EG_OK)
+            return eg_fail_nomem(err, "a page");
+        if (in->compression != EG_PQ_UNCOMPRESSED) {
+            eg_pq_buffer_clear(&out->packed);
+            eg_status rc = eg_pq_compress(codec, in->compression, in->level, out->scratch.data,
+                                          n_raw, &out->packed, err);
+            if (rc != EG_OK)
+                return rc;
+            /* A dictionary page is compressed with its data pages. */
+            if (pays(out->packed.n_bytes, n_raw) || in->n_entries > end / 4) {
+                n_packed = out->packed.n_bytes;
+                compression = in->compression;
+            }
+        }
+        if (i == 0 || n_packed < least) {
+            least = n_packed;
+            out->encoding = candidates[i];
+            out->compression = compression;
+        }
+    }
+    return EG_OK;
+}
+
+/* ---- Bounds */
+
+static eg_pq_span keep_bound(eg_pq_chunk_data *out, const eg_pq_chunk_input *in, const void *array,
+                             size_t i) {
+    eg_pq_span span = {.offset = (uint32_t)out->bounds.n_bytes};
+    if (in->type == EG_PQ_BYTE_ARRAY) {
+        const eg_pq_bytes *text = (const eg_pq_bytes *)array + i;
+        span.n_bytes = text->n_bytes;
+        if (text->n_bytes > EG_PQ_BOUND_BYTES)
+            out->has_bounds = false;
+        else
+            eg_pq_buffer_put(&out->bounds, text->data, text->n_bytes);
+    } else {
+        eg_pq_plain_encode(&out->bounds, (int32_t)in->type,
+                           bytes_of(array, i, eg_pq_value_bytes((int32_t)in->type)), 1);
+        span.n_bytes = (uint32_t)(out->bounds.n_bytes - span.offset);
+    }
+    return span;
+}
+
+static int compare_texts(const eg_pq_bytes *a, const eg_pq_bytes *b) {
+    uint32_t n = a->n_bytes < b->n_bytes ? a->n_bytes : b->n_bytes;
+    int order = n == 0 ? 0 : memcmp(a->data, b->data, n);
+    return order != 0 ? order : (a->n_bytes > b->n_bytes) - (a->n_bytes < b->n_bytes);
+}
+
+/* Whether value a comes before value b. */
+static bool is_less(const eg_pq_chunk_input *in, size_t a, size_t b) {
+    if (in->type == EG_PQ_BYTE_ARRAY) {
+        const eg_pq_bytes *v = in->values;
+        return compare_texts(&v[a], &v[b]) < 0;
+    }
+    if (in->type == EG_PQ_INT32) {
+        const int32_t *v = in->values;
+        return in->is_unsigned ? (uint32_t)v[a] < (uint32_t)v[b] : v[a] < v[b];
+    }
+    const int64_t *v = in->values;
+    return in->is_unsigned ? (uint64_t)v[a] < (uint64_t)v[b] : v[a] < v[b];
+}
+
+/* The least and the largest of rows [first, end): numbers of codes or of values. */
+static void find_bounds(const eg_pq_chunk_input *in, uint32_t first, uint32_t end, size_t *min,
+                        size_t *max) {
+    if (in->codes != NULL) {
+        uint32_t low = in->codes[first], high = low;
+        for (uint32_t i = first + 1; i < end; i++) {
+            low = in->codes[i] < low ? in->codes[i] : low;
+            high = in->codes[i] > high ? in->codes[i] : high;
+        }
+        *min = low;
+        *max = high;
+        return;
+    }
+    *min = *max = first;
+    for (uint32_t i = first + 1; i < end; i++) {
+        if (is_less(in, i, *min))
+            *min = i;
+        if (is_less(in, *max, i))
+            *max = i;
+    }
+}
+
+/* Whether bound a comes before or after bound b: numbers of codes or of values. */
+static int bound_order(const eg_pq_chunk_input *in, size_t a, size_t b) {
+    if (in->codes != NULL)
+        return (a > b) - (a < b);
+    return is_less(in, a, b) ? -1 : is_less(in, b, a);
+}
+
+/* ---- Bloom filter */
+
+static eg_status make_bloom(const eg_pq_chunk_input *in, eg_pq_chunk_data *out, eg_err *err) {
+    uint32_t n_bytes = eg_pq_bloom_bytes(in->n_entries, in->bloom_value_bits);
+    eg_pq_bloom_header h = {.n_bytes = (int32_t)n_bytes, .is_split_block = true};
+    eg_pq_encode_bloom_header(&out->bloom, &h);
+    if (!eg_pq_buffer_reserve(&out->bloom, n_bytes))
+        return eg_fail_nomem(err, "a Bloom filter");
+    uint8_t *bits = out->bloom.data + out->bloom.n_bytes;
+    memset(bits, 0, n_bytes);
+    out->bloom.n_bytes += n_bytes;
+    size_t width = eg_pq_value_bytes((int32_t)in->type);
+    for (uint32_t i = 0; i < in->n_entries; i++) {
+        const eg_pq_bytes *text = (const eg_pq_bytes *)in->dictionary + i;
+        uint64_t hash = in->type == EG_PQ_BYTE_ARRAY
+                            ? eg_pq_bloom_hash(text->data, text->n_bytes)
+                            : eg_pq_bloom_hash(bytes_of(in->dictionary, i, width), width);
+        uint32_t block = eg_pq_bloom_block(hash, n_bytes / EG_PQ_BLOOM_BLOCK);
+        eg_pq_bloom_set(bits + (size_t)block * EG_PQ_BLOOM_BLOCK, hash);
+    }
+    return EG_OK;
+}
+
+/* ---- The chunk */
+
+static void clear(eg_pq_chunk_data *c) {
+    eg_pq_buffer_clear(&c->bytes);
+    eg_pq_buffer_clear(&c->bounds);
+    eg_pq_buffer_clear(&c->bloom);
+    eg_pq_buffer_clear(&c->extra);
+    c->extra_key = NULL;
+    c->dictionary_bytes = c->uncompressed_bytes = 0;
+    c->n_pages = c->n_rows = 0;
+    c->has_bounds = c->ascends = c->descends = true;
+}
+
+static eg_status make_room(eg_pq_chunk_data *c, uint32_t n_pages, eg_err *err) {
+    if (n_pages <= c->page_capacity)
+        return EG_OK;
+    eg_pq_chunk_page *pages = realloc(c->pages, n_pages * sizeof *pages);
+    if (pages == NULL)
+        return eg_fail_nomem(err, "a list of pages");
+    c->pages = pages;
+    c->page_capacity = n_pages;
+    return EG_OK;
+}
+
+eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq_chunk_data *out,
+                             eg_err *err) {
+    clear(out);
+    out->n_rows = in->n_rows;
+    eg_status rc = make_room(out, in->n_pages, err);
+    uint32_t first_end = in->n_pages > 1 ? in->page_starts[1] : in->n_rows;
+    if (rc == EG_OK)
+        rc = choose(in, codec, first_end, out, err);
+    if (rc == EG_OK && in->codes != NULL)
+        rc = put_dictionary(in, codec, out, err);
+    const void *array = in->codes != NULL ? in->dictionary : in->values;
+    size_t chunk_min = 0, chunk_max = 0, last_min = 0, last_max = 0;
+    for (uint32_t p = 0; p < in->n_pages && rc == EG_OK; p++) {
+        uint32_t first = in->page_starts[p];
+        uint32_t end = p + 1 < in->n_pages ? in->page_starts[p + 1] : in->n_rows;
+        eg_pq_chunk_page *page = &out->pages[p];
+        eg_pq_page_header h = {.type = EG_PQ_DATA_PAGE,
+                               .num_values = (int32_t)(end - first),
+                               .encoding = out->encoding,
+                               .level_encoding = EG_PQ_RLE};
+        page->offset = (int64_t)out->bytes.n_bytes;
+        page->first_row = first;
+        encode_rows(in, out->encoding, first, end, &out->scratch);
+        rc = put_page(in, codec, &h, &out->scratch, out, err);
+        if (rc != EG_OK)
+            break;
+        page->compressed_bytes = (int32_t)((int64_t)out->bytes.n_bytes - page->offset);
+        out->n_pages++;
+
+        size_t min, max;
+        find_bounds(in, first, end, &min, &max);
+        page->min = keep_bound(out, in, array, min);
+        page->max = keep_bound(out, in, array, max);
+        if (p > 0) {
+            int low = bound_order(in, last_min, min), high = bound_order(in, last_max, max);
+            out->ascends = out->ascends && low <= 0 && high <= 0;
+            out->descends = out->descends && low >= 0 && high >= 0;
+        }
+        if (p == 0 || bound_order(in, min, chunk_min) < 0) {
+            chunk_min = min;
+            out->min = page->min;
+        }
+        if (p == 0 || bound_order(in, chunk_max, max) < 0) {
+            chunk_max = max;
+            out->max = page->max;
+        }
+        last_min = min;
+        last_max = max;
+    }
+    if (rc == EG_OK && in->codes != NULL && in->bloom_value_bits > 0)
+        rc = make_bloom(in, out, err);
+    if (rc == EG_OK && (out->bounds.status != EG_OK || out->bloom.status != EG_OK))
+        rc = eg_fail_nomem(err, "a column chunk");
+    return rc;
+}
+
+void eg_pq_chunk_free(eg_pq_chunk_data *c) {
+    eg_pq_buffer_free(&c->bytes);
+    eg_pq_buffer_free(&c->bounds);
+    eg_pq_buffer_free(&c->bloom);
+    eg_pq_buffer_free(&c->extra);
+    eg_pq_buffer_free(&c->scratch);
+    eg_pq_buffer_free(&c->packed);
+    free(c->pages);
+    memset(c, 0, sizeof *c);
+}
