@@ -233,7 +233,14 @@ eg_nf5_times eg_nf5_time(const eg_nf5_header *h, uint32_t first, uint32_t last) 
     t.start_ms = t.end_ms - t.duration_ms;
     if (is_first_after_last(first, last))
         t.flag |= EG_TIME_FIRST_AFTER_LAST;
+    if (t.start_ms < 0)
+        t.flag |= EG_TIME_BEFORE_1970;
     return t;
+}
+
+static inline int64_t record_start_ms(int64_t header_ms, uint32_t uptime_ms, const uint8_t *r) {
+    uint32_t last = eg_be32(r + RECORD_LAST);
+    return end_ms(header_ms, uptime_ms, last) - duration_ms(eg_be32(r + RECORD_FIRST), last);
 }
 
 /* ---- rows --------------------------------------------------------------- */
@@ -263,15 +270,15 @@ void eg_nf5_append_unchecked(const uint8_t *payload, const eg_nf5_header *h, uin
     int64_t header_ms = eg_nf5_header_ms(h, &header_flag);
     uint32_t uptime_ms = h->uptime_ms;
 
-    COLUMN(START_MS, int64_t,
-           end_ms(header_ms, uptime_ms, eg_be32(r + RECORD_LAST)) -
-               duration_ms(eg_be32(r + RECORD_FIRST), eg_be32(r + RECORD_LAST)))
+    COLUMN(START_MS, int64_t, record_start_ms(header_ms, uptime_ms, r))
     COLUMN(END_MS, int64_t, end_ms(header_ms, uptime_ms, eg_be32(r + RECORD_LAST)))
     COLUMN(DURATION_MS, uint32_t, duration_ms(eg_be32(r + RECORD_FIRST), eg_be32(r + RECORD_LAST)))
     COLUMN(TIME_FLAG, uint8_t,
-           header_flag | (is_first_after_last(eg_be32(r + RECORD_FIRST), eg_be32(r + RECORD_LAST))
-                              ? EG_TIME_FIRST_AFTER_LAST
-                              : 0))
+           header_flag |
+               (is_first_after_last(eg_be32(r + RECORD_FIRST), eg_be32(r + RECORD_LAST))
+                    ? EG_TIME_FIRST_AFTER_LAST
+                    : 0) |
+               (record_start_ms(header_ms, uptime_ms, r) < 0 ? EG_TIME_BEFORE_1970 : 0))
     COLUMN(SRCADDR, uint32_t, eg_be32(r + RECORD_SRCADDR))
     COLUMN(DSTADDR, uint32_t, eg_be32(r + RECORD_DSTADDR))
     COLUMN(NEXTHOP, uint32_t, eg_be32(r + RECORD_NEXTHOP))
@@ -295,6 +302,7 @@ void eg_nf5_append_unchecked(const uint8_t *payload, const eg_nf5_header *h, uin
     CONSTANT(ENGINE_ID, uint8_t, h->engine_id)
     CONSTANT(SAMPLING_MODE, uint8_t, h->sampling_mode)
     CONSTANT(SAMPLING_INTERVAL, uint16_t, h->sampling_interval)
+    CONSTANT(HEADER_MS, int64_t, header_ms)
     CONSTANT(RECEIVED_MS, int64_t, origin->received_ms)
     CONSTANT(FILE, uint32_t, origin->file_code)
     CONSTANT(FRAME, int64_t, origin->frame)

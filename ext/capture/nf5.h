@@ -37,10 +37,11 @@ eg_reason eg_nf5_classify(const uint8_t *payload, uint32_t n_bytes, uint32_t ful
 typedef struct eg_nf5_times {
     int64_t start_ms, end_ms; /* since 1970 UTC */
     uint32_t duration_ms;
-    uint8_t flag; /* 0, EG_TIME_FIRST_AFTER_LAST, EG_TIME_NSECS */
+    uint8_t flag; /* of EG_TIME_FIRST_AFTER_LAST, EG_TIME_NSECS, EG_TIME_BEFORE_1970 */
 } eg_nf5_times;
 #define EG_TIME_FIRST_AFTER_LAST 1
 #define EG_TIME_NSECS 2
+#define EG_TIME_BEFORE_1970 4
 eg_nf5_times eg_nf5_time(const eg_nf5_header *h, uint32_t first, uint32_t last);
 
 /* Header time in ms since 1970 UTC: unix_secs and whole ms of unix_nsecs

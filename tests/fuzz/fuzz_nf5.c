@@ -53,7 +53,7 @@ static void check_rows(const uint8_t *p, const eg_nf5_header *h, uint32_t n_reco
         eg_nf5_times t = eg_nf5_time(h, eg_be32(r + 24), eg_be32(r + 28));
         CHECK(b->v.START_MS[row] == t.start_ms && b->v.END_MS[row] == t.end_ms);
         CHECK(t.start_ms + t.duration_ms == t.end_ms && b->v.DURATION_MS[row] == t.duration_ms);
-        CHECK(b->v.TIME_FLAG[row] == t.flag && t.flag <= 3);
+        CHECK(b->v.TIME_FLAG[row] == t.flag && t.flag <= 7);
         CHECK(b->v.SRCADDR[row] == eg_be32(r) && b->v.DSTADDR[row] == eg_be32(r + 4));
         CHECK(b->v.PACKETS[row] == (int64_t)eg_be32(r + 16));
         CHECK(b->v.BYTES[row] == (int64_t)eg_be32(r + 20));

@@ -307,7 +307,8 @@ static eg_nf5_times oracle(const eg_nf5_header *h, uint32_t first, uint32_t last
         .start_ms = (int64_t)(header_ms + first_axis - h->uptime_ms),
         .end_ms = (int64_t)(header_ms + last_axis - h->uptime_ms),
         .duration_ms = (uint32_t)(last_axis - first_axis),
-        .flag = (uint8_t)((after ? EG_TIME_FIRST_AFTER_LAST : 0) | (bad_ns ? EG_TIME_NSECS : 0))};
+        .flag = (uint8_t)((after ? EG_TIME_FIRST_AFTER_LAST : 0) | (bad_ns ? EG_TIME_NSECS : 0) |
+                          (header_ms + first_axis < h->uptime_ms ? EG_TIME_BEFORE_1970 : 0))};
 }
 
 static void nf5_times_equal_the_oracle_on_a_million_triples(void **state) {
