@@ -18,19 +18,22 @@ BENCH_RECORDS = 2000000
 # ---- Nothing below needs editing
 
 BASE_SRC = intern.c pool.c status.c
-FLOW_SRC = batch.c predicate.c schema.c
-CAPTURE_SRC = capture.c filelist.c frame.c ledger.c nf5.c reasons.c reassembly.c \
+FLOW_SRC = address_order.c batch.c predicate.c schema.c
+CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c \
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c \
 	pq_file.c pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c \
 	shard_column.c shard_list.c shard_piece.c shard_prune.c shard_source.c
+DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c \
+	row_buffer.c row_order.c shard_output.c
 QUERY_SRC = filter.c group.c group_table.c scan.c
-SQLITE_SRC = connection.c functions.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
-	vtab_group.c vtab_ledger.c
+SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
+	vtab_group.c vtab_ingest.c vtab_ledger.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
-	$(CAPTURE_SRC:%=ext/capture/%) $(PARQUET_SRC:%=ext/parquet/%) $(QUERY_SRC:%=ext/query/%)
+	$(CAPTURE_SRC:%=ext/capture/%) $(PARQUET_SRC:%=ext/parquet/%) \
+	$(DATASET_SRC:%=ext/dataset/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
 UNIT_TESTS = test_batch test_capture test_filelist test_filter test_frame test_group test_intern \

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "capture/filelist.h"
@@ -25,6 +26,8 @@ typedef struct capture_source {
     eg_source base;                         /* must be first */
     const eg_scan_spec *spec;               /* borrowed */
     eg_ledger *ledger;                      /* borrowed, may be NULL */
+    const eg_capture_watch *watch;          /* borrowed, may be NULL */
+    eg_identity *identity;                  /* of the watched capture; owned */
     eg_filelist list;                       /* owned */
     size_t next_file;                       /* index of the file of the next piece */
     int64_t total_bytes;                    /* of all files at listing time */
@@ -45,7 +48,12 @@ typedef struct capture_piece {
     eg_ip_addr exporter;       /* the last exporter and its code: exports come in runs */
     uint32_t exporter_code;
     bool has_exporter;
-    eg_scan_stats stats; /* what this piece read */
+    eg_ledger *ledger;         /* the source's or the watch's */
+    bool is_watching;          /* between begin and end */
+    bool has_ended;            /* the capture's rows are handed out: end is to be called */
+    eg_capture_end end;        /* as far as it is known */
+    eg_stream_file file_state; /* when it was opened */
+    eg_scan_stats stats;       /* what this piece read */
 } capture_piece;
 
 /* ---- the account -------------------------------------------------------- */
@@ -55,10 +63,9 @@ static eg_status account(capture_piece *p, eg_reason reason, int64_t frame, uint
     p->stats.datagrams++;
     if (!eg_reason_about(reason)->decoded)
         p->stats.rejected++;
-    if (p->source->ledger == NULL)
+    if (p->ledger == NULL)
         return EG_OK;
-    return eg_ledger_packet(p->source->ledger, p->file_code, reason, frame, n_frames, n_records,
-                            err);
+    return eg_ledger_packet(p->ledger, p->file_code, reason, frame, n_frames, n_records, err);
 }
 
 /* Counts datagrams whose fragments never came together. */
@@ -105,8 +112,8 @@ static eg_status take_datagram(capture_piece *p, const eg_packet *packet, const 
     eg_nf5_origin origin = {
         .file_code = p->file_code, .received_ms = packet->time_ms, .frame = packet->number};
     eg_status rc = exporter_code(p, &d->src, &origin.exporter_code, err);
-    if (rc == EG_OK && p->source->ledger != NULL)
-        rc = eg_ledger_sequence(p->source->ledger, &header, &origin, err);
+    if (rc == EG_OK && p->ledger != NULL)
+        rc = eg_ledger_sequence(p->ledger, &header, &origin, err);
     if (rc != EG_OK)
         return rc;
     eg_nf5_append_unchecked(d->payload, &header, n_records, &origin, b); /* room: see next() */
@@ -148,6 +155,80 @@ static eg_status take_packet(capture_piece *p, const eg_packet *packet, eg_batch
     return account(p, reason, packet->number, 1, 0, err);
 }
 
+/* ---- the watch ---------------------------------------------------------- */
+
+/* What is read from here on is of one capture. */
+static void watch_from_here(capture_piece *p) {
+    if (p->source->watch == NULL)
+        return;
+    p->end = (eg_capture_end){.growing = ""};
+    eg_identity_reset(p->source->identity);
+    eg_stream_set_identity(p->stream, p->source->identity);
+}
+
+static eg_status watch_begin(capture_piece *p, const char *name, eg_err *err) {
+    const eg_capture_watch *w = p->source->watch;
+    if (w == NULL)
+        return EG_OK;
+    eg_capture_start start = {.name = name,
+                              .file = p->file->path,
+                              .file_bytes = p->file_state.n_bytes,
+                              .file_time_ns = p->file_state.time_ns};
+    p->ledger = NULL;
+    p->is_watching = true;
+    return w->begin(w->arg, &start, &p->ledger, err);
+}
+
+/* Reads what the capture's reader left: bytes behind damage, or all of them. */
+static eg_status drain(capture_piece *p, eg_err *err) {
+    uint8_t scratch[64 * 1024];
+    for (size_t n = 1; n > 0;) {
+        eg_status rc = eg_stream_read(p->stream, scratch, sizeof scratch, &n, err);
+        if (rc == EG_CORRUPT) {
+            p->end.is_cut |= eg_stream_is_cut(p->stream);
+            p->end.is_damaged |= !eg_stream_is_cut(p->stream);
+            return EG_OK;
+        }
+        if (rc != EG_OK)
+            return rc;
+    }
+    return EG_OK;
+}
+
+static const char *why_growing(const capture_piece *p, const eg_stream_file *now) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t now_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    if (now->has_writer)
+        return "a process has it open for writing";
+    if (now->n_bytes != p->file_state.n_bytes || now->time_ns != p->file_state.time_ns)
+        return "it changed while it was read";
+    if (p->end.is_cut && now->time_ns >= 0 && now_ns - now->time_ns < EG_YOUNG_NS)
+        return "it ends within a packet and changed less than a minute ago";
+    return "";
+}
+
+static eg_status watch_end(capture_piece *p, bool has_identity, eg_err *err) {
+    const eg_capture_watch *w = p->source->watch;
+    p->has_ended = false;
+    if (!p->is_watching)
+        return EG_OK;
+    p->is_watching = false;
+    p->end.n_bytes = -1;
+    if (has_identity) {
+        eg_status rc = drain(p, err);
+        if (rc != EG_OK)
+            return rc;
+        p->end.n_bytes = eg_identity_now(p->source->identity, &p->end.id);
+        p->end.n_prefixes = eg_identity_prefixes(p->source->identity, &p->end.prefixes);
+    }
+    eg_stream_file now = eg_stream_look(p->stream);
+    p->end.growing = why_growing(p, &now);
+    eg_stream_set_identity(p->stream, NULL);
+    p->ledger = NULL;
+    return w->end(w->arg, &p->end, err);
+}
+
 /* ---- members ------------------------------------------------------------ */
 
 /* Ends the current member: datagrams still in pieces are given up. */
@@ -165,8 +246,8 @@ static eg_status end_member(capture_piece *p, eg_err *err) {
 static eg_status account_damage(capture_piece *p, eg_reason reason, const eg_err *why,
                                 eg_err *err) {
     eg_status rc = account(p, reason, p->last_frame + 1, 1, 0, err);
-    if (rc == EG_OK && p->source->ledger != NULL)
-        rc = eg_ledger_note(p->source->ledger, p->file_code, reason, why->msg, err);
+    if (rc == EG_OK && p->ledger != NULL)
+        rc = eg_ledger_note(p->ledger, p->file_code, reason, why->msg, err);
     return rc;
 }
 
@@ -181,7 +262,13 @@ static eg_status open_member(capture_piece *p, eg_err *err) {
             rc = eg_intern_add(p->source->spec->texts, p->file->path, strlen(p->file->path),
                                &p->file_code, err);
             if (rc == EG_OK)
+                rc = watch_begin(p, p->file->path, err);
+            if (rc == EG_OK)
                 rc = account_damage(p, EG_REASON_FILE_DAMAGED, &why, err);
+            p->end = (eg_capture_end){.is_cut = eg_stream_is_cut(p->stream),
+                                      .is_damaged = !eg_stream_is_cut(p->stream)};
+            if (rc == EG_OK)
+                rc = watch_end(p, false, err);
             if (rc != EG_OK)
                 return rc;
             p->n_captures++;
@@ -201,21 +288,32 @@ static eg_status open_member(capture_piece *p, eg_err *err) {
         if (rc != EG_OK)
             return rc;
         p->last_frame = 0;
+        watch_from_here(p);
         rc = eg_savefile_open(p->stream, name, &p->savefile, &why);
         if (rc == EG_OK) {
             p->stats.files++;
             p->n_captures++;
-            return EG_OK;
+            p->end.is_capture = true;
+            return watch_begin(p, name, err);
         }
         if (rc == EG_CORRUPT) { /* a capture, cut or damaged in its first header */
             p->stats.files++;
             p->n_captures++;
-            rc = account_damage(p, EG_REASON_FILE_CUT, &why, err);
+            p->end.is_capture = p->end.is_cut = true;
+            rc = watch_begin(p, name, err);
+            if (rc == EG_OK)
+                rc = account_damage(p, EG_REASON_FILE_CUT, &why, err);
+            if (rc == EG_OK)
+                rc = watch_end(p, true, err);
             if (rc != EG_OK)
                 return rc;
         } else if (rc == EG_UNSUPPORTED && !member_named) {
             if (eg_filelist_is_capture_name(name)) {
-                rc = account_damage(p, EG_REASON_NOT_CAPTURE, &why, err);
+                rc = watch_begin(p, name, err);
+                if (rc == EG_OK)
+                    rc = account_damage(p, EG_REASON_NOT_CAPTURE, &why, err);
+                if (rc == EG_OK)
+                    rc = watch_end(p, true, err);
                 if (rc != EG_OK)
                     return rc;
                 p->n_captures++;
@@ -237,6 +335,13 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
     for (int i = 0; i < PACKETS_PER_CALL; i++) {
         if (b->n_rows + EG_NF5_MAX_RECORDS > EG_BATCH_ROWS)
             break;
+        if (p->has_ended) {
+            if (b->n_rows > 0)
+                break; /* rows of two captures never meet in a batch */
+            eg_status rc = watch_end(p, true, err);
+            if (rc != EG_OK)
+                return rc;
+        }
         if (p->savefile == NULL) {
             eg_status rc = open_member(p, err);
             if (rc == EG_DONE && b->n_rows > 0)
@@ -246,7 +351,8 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
         }
         eg_packet packet;
         eg_err why = {.offset = -1};
-        eg_status rc = eg_savefile_next(p->savefile, &packet, &why);
+        bool passes = p->source->watch != NULL && p->source->watch->ids_only;
+        eg_status rc = passes ? EG_DONE : eg_savefile_next(p->savefile, &packet, &why);
         if (rc == EG_OK) {
             p->last_frame = packet.number;
             uint32_t n_rows = b->n_rows;
@@ -255,9 +361,13 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
             if (rc == EG_OK && n_bytes > BYTES_PER_CALL)
                 break;
         } else if (rc == EG_DONE) {
+            p->has_ended = p->is_watching;
             rc = end_member(p, err);
         } else if (rc == EG_CORRUPT) {
             bool cut = eg_savefile_is_cut(p->savefile);
+            p->end.is_cut |= cut;
+            p->end.is_damaged |= !cut;
+            p->has_ended = p->is_watching;
             rc = end_member(p, err);
             if (rc == EG_OK)
                 rc =
@@ -304,6 +414,7 @@ static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err)
         return eg_fail_nomem(err, "a capture reader");
     p->base.ops = &piece_ops;
     p->source = s;
+    p->ledger = s->ledger;
     p->file = &s->list.files[s->next_file++];
     eg_status rc = eg_stream_open(p->file->path, &p->stream, err);
     if (rc != EG_OK) {
@@ -311,6 +422,7 @@ static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err)
         return rc;
     }
     eg_stream_set_poll(p->stream, s->spec->poll);
+    p->file_state = s->watch != NULL ? eg_stream_look(p->stream) : (eg_stream_file){0};
     s->open_piece = p;
     *out = &p->base;
     return EG_OK;
@@ -327,28 +439,57 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
     capture_source *s = (capture_source *)base;
     (void)stats; /* the pieces told all */
     eg_filelist_close(&s->list);
+    eg_identity_close(s->identity);
     free(s);
 }
 
 static const eg_source_ops source_ops = {
     .next_piece = source_next_piece, .progress = source_progress, .close = source_close};
 
-eg_status eg_capture_open(const char *source, size_t n_bytes, const eg_scan_spec *spec,
-                          eg_ledger *ledger, eg_source **out, eg_err *err) {
-    *out = NULL;
+static eg_status new_source(const eg_scan_spec *spec, capture_source **out, eg_err *err) {
     capture_source *s = calloc(1, sizeof *s);
+    *out = s;
     if (s == NULL)
         return eg_fail_nomem(err, "a capture source");
     s->base.ops = &source_ops;
     s->spec = spec;
-    s->ledger = ledger;
-    eg_status rc = eg_filelist_open_polled(source, n_bytes, spec->poll, &s->list, err);
+    return EG_OK;
+}
+
+static eg_status give_source(capture_source *s, eg_status rc, eg_source **out) {
     if (rc != EG_OK) {
-        free(s);
+        if (s != NULL)
+            source_close(&s->base, NULL);
         return rc;
     }
     for (size_t i = 0; i < s->list.n_files; i++)
         s->total_bytes += s->list.files[i].size_bytes;
     *out = &s->base;
     return EG_OK;
+}
+
+eg_status eg_capture_open(const char *source, size_t n_bytes, const eg_scan_spec *spec,
+                          eg_ledger *ledger, eg_source **out, eg_err *err) {
+    capture_source *s;
+    *out = NULL;
+    eg_status rc = new_source(spec, &s, err);
+    if (rc == EG_OK)
+        rc = eg_filelist_open_polled(source, n_bytes, spec->poll, &s->list, err);
+    if (rc == EG_OK)
+        s->ledger = ledger;
+    return give_source(s, rc, out);
+}
+
+eg_status eg_capture_open_file(const eg_file *file, const eg_scan_spec *spec,
+                               const eg_capture_watch *watch, eg_source **out, eg_err *err) {
+    capture_source *s;
+    *out = NULL;
+    eg_status rc = new_source(spec, &s, err);
+    if (rc == EG_OK)
+        rc = eg_filelist_one(file, &s->list, err);
+    if (rc == EG_OK)
+        rc = eg_identity_open(watch->lengths, watch->n_lengths, &s->identity, err);
+    if (rc == EG_OK)
+        s->watch = watch;
+    return give_source(s, rc, out);
 }

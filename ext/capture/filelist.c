@@ -413,6 +413,19 @@ eg_status eg_filelist_open_polled(const char *source, size_t n_bytes, eg_poll po
     return rc;
 }
 
+eg_status eg_filelist_one(const eg_file *file, eg_filelist *list, eg_err *err) {
+    *list = (eg_filelist){.files = calloc(1, sizeof *list->files)};
+    if (list->files != NULL) {
+        list->n_files = 1;
+        list->files[0] = *file;
+        list->files[0].path = strdup(file->path);
+    }
+    if (list->files != NULL && list->files[0].path != NULL)
+        return EG_OK;
+    eg_filelist_close(list);
+    return eg_fail_nomem(err, "a list of files");
+}
+
 void eg_filelist_close(eg_filelist *list) {
     for (size_t i = 0; i < list->n_files; i++)
         free(list->files[i].path);

@@ -39,6 +39,9 @@ eg_status eg_filelist_open(const char *source, size_t n_bytes, eg_filelist *list
 eg_status eg_filelist_open_polled(const char *source, size_t n_bytes, eg_poll poll,
                                   eg_filelist *list, eg_err *err);
 
+/* A list of one file, copied. EG_NOMEM, EG_OK. */
+eg_status eg_filelist_one(const eg_file *file, eg_filelist *list, eg_err *err);
+
 /* True when a name ends like a capture's or an archive's (the list above). */
 bool eg_filelist_is_capture_name(const char *name);
 

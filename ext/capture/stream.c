@@ -44,12 +44,13 @@ struct layer {
 };
 
 struct eg_stream {
-    char *path;        /* owned */
-    char *member_name; /* "path:member", owned; NULL before the first member of an archive */
-    layer *file;       /* the bottom */
-    layer *tar;        /* NULL if it is no archive */
-    layer *top;        /* the current member; owns all layers by the chain below */
-    bool began;        /* the file was looked at */
+    char *path;            /* owned */
+    char *member_name;     /* "path:member", owned; NULL before the first member of an archive */
+    layer *file;           /* the bottom */
+    layer *tar;            /* NULL if it is no archive */
+    layer *top;            /* the current member; owns all layers by the chain below */
+    eg_identity *identity; /* borrowed, or NULL */
+    bool began;            /* the file was looked at */
     bool in_member;
     eg_status ended; /* of the walk over members: as in layer */
     bool cut;
@@ -734,7 +735,34 @@ eg_status eg_stream_read(eg_stream *s, void *buf, size_t cap, size_t *n_bytes, e
     eg_status rc = layer_read(s->top, buf, cap, n_bytes, err);
     if (rc == EG_CORRUPT)
         s->cut = s->top->cut;
+    if (s->identity != NULL && *n_bytes > 0)
+        eg_identity_add(s->identity, buf, *n_bytes);
     return rc;
+}
+
+void eg_stream_set_identity(eg_stream *s, eg_identity *identity) {
+    s->identity = identity;
+}
+
+/* A read lease is given only where nobody writes; it is given back at once. */
+static bool has_writer(int fd) {
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+        return false;
+    }
+    return errno == EAGAIN;
+}
+
+eg_stream_file eg_stream_look(const eg_stream *s) {
+    const file_layer *f = (const file_layer *)s->file;
+    eg_stream_file look = {.n_bytes = -1, .time_ns = -1};
+    struct stat st;
+    if (f->fd < 0 || fstat(f->fd, &st) != 0)
+        return look;
+    look.n_bytes = st.st_size;
+    look.time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    look.has_writer = S_ISREG(st.st_mode) && has_writer(f->fd);
+    return look;
 }
 
 bool eg_stream_is_cut(const eg_stream *s) {

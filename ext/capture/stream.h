@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "capture/identity.h"
 #include "flow/source.h"
 
 typedef struct eg_stream eg_stream;
@@ -62,6 +63,17 @@ bool eg_stream_is_plain(const eg_stream *s);
 
 /* True when the file is an archive of members. */
 bool eg_stream_is_archive(const eg_stream *s);
+
+/* Adds to a hash what is read of members from now on; NULL: no more. Borrowed. */
+void eg_stream_set_identity(eg_stream *s, eg_identity *identity);
+
+/* The underlying file as it is now. */
+typedef struct eg_stream_file {
+    int64_t n_bytes; /* -1 of memory, as is time_ns */
+    int64_t time_ns; /* of the last change, since 1970 */
+    bool has_writer; /* a process has it open for writing; false also where nobody can tell */
+} eg_stream_file;
+eg_stream_file eg_stream_look(const eg_stream *s);
 
 /* Bytes read from the underlying file so far. */
 int64_t eg_stream_consumed_bytes(const eg_stream *s);

@@ -67,14 +67,11 @@ static eg_status put_dictionary(const eg_pq_chunk_input *in, eg_pq_codec *codec,
 }
 
 /* The values of rows [first, end) in an encoding, into scratch. */
-static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t first, uint32_t end,
-                        eg_pq_buffer *to) {
+static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t bit_width,
+                        uint32_t first, uint32_t end, eg_pq_buffer *to) {
     size_t n = end - first, width = eg_pq_value_bytes((int32_t)in->type);
     eg_pq_buffer_clear(to);
     if (in->codes != NULL) {
-        /* Width 0 is legal for one entry only, and a reader's bug is known there. */
-        uint32_t bit_width = eg_pq_bit_width(in->n_entries - 1);
-        bit_width = bit_width == 0 ? 1 : bit_width;
         eg_pq_buffer_put_byte(to, (uint8_t)bit_width);
         eg_pq_rle_encode(to, in->codes + first, n, bit_width);
     } else if (encoding == EG_PQ_PLAIN) {
@@ -86,15 +83,29 @@ static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t 
     }
 }
 
+/* Codes of whole bytes take more bits, but leave a codec something to find. */
+static uint32_t whole_bytes(uint32_t bit_width) {
+    return (bit_width + 7) / 8 * 8;
+}
+
 /* Chooses encoding and codec by the rows of the first page. */
 static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t end,
                         eg_pq_chunk_data *out, eg_err *err) {
     int32_t candidates[2] = {EG_PQ_PLAIN, EG_PQ_DELTA_BINARY_PACKED};
-    size_t n_candidates = in->codes == NULL && in->type != EG_PQ_BYTE_ARRAY ? 2 : 1, least = 0;
-    if (in->codes != NULL)
-        candidates[0] = EG_PQ_RLE_DICTIONARY;
+    uint32_t widths[2] = {0, 0};
+    size_t n_candidates = in->type != EG_PQ_BYTE_ARRAY ? 2 : 1, least = 0;
+    if (in->codes != NULL) {
+        /* Width 0 is legal for one entry only, and a reader's bug is known there. */
+        uint32_t least_width = eg_pq_bit_width(in->n_entries - 1);
+        widths[0] = least_width == 0 ? 1 : least_width;
+        widths[1] = whole_bytes(widths[0]);
+        candidates[0] = candidates[1] = EG_PQ_RLE_DICTIONARY;
+        n_candidates =
+            in->compression == EG_PQ_UNCOMPRESSED || widths[0] < 8 || widths[0] == widths[1] ? 1
+                                                                                             : 2;
+    }
     for (size_t i = 0; i < n_candidates; i++) {
-        encode_rows(in, candidates[i], 0, end, &out->scratch);
+        encode_rows(in, candidates[i], widths[i], 0, end, &out->scratch);
         size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
         int32_t compression = EG_PQ_UNCOMPRESSED;
         if (out->scratch.status != EG_OK)
@@ -114,6 +125,7 @@ static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_
         if (i == 0 || n_packed < least) {
             least = n_packed;
             out->encoding = candidates[i];
+            out->bit_width = widths[i];
             out->compression = compression;
         }
     }
@@ -258,7 +270,7 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
                                .level_encoding = EG_PQ_RLE};
         page->offset = (int64_t)out->bytes.n_bytes;
         page->first_row = first;
-        encode_rows(in, out->encoding, first, end, &out->scratch);
+        encode_rows(in, out->encoding, out->bit_width, first, end, &out->scratch);
         rc = put_page(in, codec, &h, &out->scratch, out, err);
         if (rc != EG_OK)
             break;

@@ -59,7 +59,8 @@ typedef struct eg_pq_chunk_data {
     eg_pq_buffer bloom;     /* header and bits; empty without one */
     eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
     const char *extra_key;  /* static; NULL without */
-    eg_pq_buffer scratch, packed; /* private */
+    uint32_t bit_width;     /* of codes; private, as are the next two */
+    eg_pq_buffer scratch, packed;
 } eg_pq_chunk_data;
 
 /* EG_NOMEM, EG_LIMIT (a page of 2^31 bytes), EG_OK. */

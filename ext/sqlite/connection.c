@@ -2,10 +2,16 @@
 #include "sqlite/connection.h"
 
 #include "capture/capture.h"
+#include "dataset/dataset_files.h"
+#include "parquet/shard_source.h"
 #include "query/scan.h"
+#include "sqlite/manifest_db.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 eg_connection *eg_connection_open(sqlite3 *db) {
     eg_connection *c = sqlite3_malloc64(sizeof *c);
@@ -62,10 +68,79 @@ static bool paced_poll(void *arg) {
     return interrupt_asked(r->connection->db);
 }
 
-/* What a source text is: captures, for now. */
+eg_poll eg_run_poll(eg_run *r) {
+    return (eg_poll){.poll = paced_poll, .arg = r};
+}
+
+/* Whether a directory without a manifest holds Parquet files, and no capture. */
+static bool holds_parquet(const char *path, eg_poll poll) {
+    eg_shard_list shards = {0};
+    eg_filelist captures = {0};
+    bool holds = eg_shard_list_open(path, strlen(path), poll, &shards, NULL) == EG_OK &&
+                 eg_filelist_open_polled(path, strlen(path), poll, &captures, NULL) != EG_OK;
+    eg_shard_list_close(&shards);
+    eg_filelist_close(&captures);
+    return holds;
+}
+
+typedef enum source_form { CAPTURES, PARQUET, DATASET } source_form;
+
+/* What the first entry of a source is; entries of one list are of one kind. */
+static source_form form_of(const char *entry, eg_poll poll) {
+    struct stat st;
+    size_t n = strlen(entry);
+    if (stat(entry, &st) != 0) /* a glob, or nothing */
+        return n > 8 && eg_name_equal(".parquet", entry + n - 8, 8) ? PARQUET : CAPTURES;
+    if (S_ISREG(st.st_mode))
+        return eg_shard_is_parquet(entry) ? PARQUET : CAPTURES;
+    if (!S_ISDIR(st.st_mode))
+        return CAPTURES;
+    return eg_is_dataset(entry) ? DATASET : holds_parquet(entry, poll) ? PARQUET : CAPTURES;
+}
+
+static eg_status open_shards(eg_run *r, source_form form, const char *entry, const char *source,
+                             size_t n_bytes, eg_source **out, eg_err *err) {
+    eg_shard_list list = {0};
+    eg_status rc;
+    if (form == DATASET && memchr(source, '\n', n_bytes) != NULL)
+        rc = eg_fail(err, EG_UNSUPPORTED, -1,
+                     "%s: a dataset in a list of sources: expected it alone", entry);
+    else if (form == DATASET) {
+        r->reader_lock = eg_files_lock_reader(entry) + 1;
+        rc = eg_manifest_list(entry, r->spec.poll, &list, err);
+    } else {
+        rc = eg_shard_list_open(source, n_bytes, r->spec.poll, &list, err);
+    }
+    if (rc == EG_OK)
+        rc = eg_shard_source_open(&list, &r->spec, out, err);
+    eg_shard_list_close(&list);
+    return rc;
+}
+
+/* What a source text is. */
 static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_source **out,
                              eg_err *err) {
-    return eg_capture_open(source, n_bytes, &r->spec, r->ledger, out, err);
+    const char *end = memchr(source, '\n', n_bytes);
+    char *entry = strndup(source, end != NULL ? (size_t)(end - source) : n_bytes);
+    if (entry == NULL)
+        return eg_fail_nomem(err, "a source");
+    source_form form = form_of(entry, r->spec.poll);
+    eg_status rc;
+    if (form == CAPTURES && r->kind == EG_SOURCE_PARQUET)
+        rc = eg_fail(err, EG_UNSUPPORTED, -1,
+                     "%s: no Parquet there: expected a Parquet file, a directory or glob of them, "
+                     "or a dataset; netflow_pcap() reads captures",
+                     entry);
+    else if (form != CAPTURES && r->kind == EG_SOURCE_CAPTURES)
+        rc = eg_fail(err, EG_UNSUPPORTED, -1,
+                     "%s: Parquet: expected captures; netflow_parquet() and netflow() read it",
+                     entry);
+    else if (form == CAPTURES)
+        rc = eg_capture_open(source, n_bytes, &r->spec, r->ledger, out, err);
+    else
+        rc = open_shards(r, form, entry, source, n_bytes, out, err);
+    free(entry);
+    return rc;
 }
 
 eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err) {
@@ -111,6 +186,8 @@ void eg_run_close(eg_run *r) {
     eg_predicate_clear(&r->where);
     eg_ledger_close(r->ledger);
     eg_intern_close(r->texts);
+    if (r->reader_lock > 0)
+        (void)close(r->reader_lock - 1);
     memset(r, 0, sizeof *r);
 }
 

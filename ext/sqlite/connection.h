@@ -31,6 +31,9 @@ void eg_connection_release(void *c); /* as SQLite's destructors want it */
 */
 eg_poll eg_interrupt_poll(sqlite3 *db);
 
+/* What a table takes as its source. */
+typedef enum eg_source_kind { EG_SOURCE_ANY, EG_SOURCE_CAPTURES, EG_SOURCE_PARQUET } eg_source_kind;
+
 /* Everything a cursor needs to scan a source. Zeroed = closed. */
 typedef struct eg_run {
     eg_connection *connection;
@@ -39,6 +42,8 @@ typedef struct eg_run {
     eg_predicate where;
     eg_scan_spec spec;
     int64_t last_poll_ns; /* when the host was asked for spec.poll */
+    eg_source_kind kind;  /* what is taken */
+    int reader_lock;      /* of a dataset: the descriptor + 1; 0 without */
     struct eg_scan *scan; /* open scan or NULL */
 } eg_run;
 
@@ -48,6 +53,9 @@ eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err);
 /* Opens the scan of source[0..n_bytes) with r->where, filling `vectors`. */
 eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_set vectors,
                       eg_err *err);
+
+/* A poll for long calls that scan nothing; r must have begun. */
+eg_poll eg_run_poll(eg_run *r);
 
 /* Ends the scan: settles the ledger (when the source was read to its end the
 ** losses are final) and makes its figures the connection's last. The ledger and

@@ -46,27 +46,27 @@ void eg_sql_result_number(sqlite3_context *ctx, eg_column col, int64_t number,
     sqlite3_result_text(ctx, text, (int)n_bytes, SQLITE_TRANSIENT);
 }
 
-/* Lets SQLite drop IS NOT NULL on columns that always have a value. */
-static const char *not_null(eg_column col) {
-    return col == EG_COL_RECEIVED_TIME ? "" : " NOT NULL";
+static const char *not_null(eg_column col, bool has_nulls) {
+    return has_nulls || col == EG_COL_RECEIVED_TIME ? "" : " NOT NULL";
 }
 
-void eg_sql_declare_as_hidden(sqlite3_str *to, eg_column col) {
+void eg_sql_declare_as_hidden(sqlite3_str *to, eg_column col, bool has_nulls) {
     const eg_column_info *about = eg_column_about(col);
-    sqlite3_str_appendf(to, ", %s %s HIDDEN%s", about->name, about->sql_type, not_null(col));
+    sqlite3_str_appendf(to, ", %s %s HIDDEN%s", about->name, about->sql_type,
+                        not_null(col, has_nulls));
 }
 
-void eg_sql_declare_shown(sqlite3_str *to) {
+void eg_sql_declare_shown(sqlite3_str *to, bool has_nulls) {
     for (int c = 0; c < EG_N_COLUMNS; c++) {
         const eg_column_info *about = eg_column_about((eg_column)c);
         if (!about->hidden)
             sqlite3_str_appendf(to, ", %s %s%s", about->name, about->sql_type,
-                                not_null((eg_column)c));
+                                not_null((eg_column)c, has_nulls));
     }
 }
 
-void eg_sql_declare_hidden(sqlite3_str *to) {
+void eg_sql_declare_hidden(sqlite3_str *to, bool has_nulls) {
     for (int c = 0; c < EG_N_COLUMNS; c++)
         if (eg_column_about((eg_column)c)->hidden)
-            eg_sql_declare_as_hidden(to, (eg_column)c);
+            eg_sql_declare_as_hidden(to, (eg_column)c, has_nulls);
 }

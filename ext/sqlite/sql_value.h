@@ -15,11 +15,12 @@ void eg_sql_result_number(sqlite3_context *ctx, eg_column col, int64_t number,
                           const eg_intern *texts);
 
 /* Appends ", name TYPE" for the columns that SELECT * shows, or ", name TYPE HIDDEN"
-** for the others. */
-void eg_sql_declare_shown(sqlite3_str *to);
-void eg_sql_declare_hidden(sqlite3_str *to);
+** for the others. has_nulls: any of them can be NULL, as in Parquet; else only
+** received_time, and SQLite drops IS NOT NULL on the others. */
+void eg_sql_declare_shown(sqlite3_str *to, bool has_nulls);
+void eg_sql_declare_hidden(sqlite3_str *to, bool has_nulls);
 
 /* Appends ", name TYPE HIDDEN" for a column. */
-void eg_sql_declare_as_hidden(sqlite3_str *to, eg_column col);
+void eg_sql_declare_as_hidden(sqlite3_str *to, eg_column col, bool has_nulls);
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** netflow_pcap(source) and netflow(source): flow records as rows.
+** netflow_pcap(source), netflow_parquet(source) and netflow(source): flow records as rows.
 **
 **     SELECT … FROM netflow_pcap('capture.pcap.gz') WHERE …
 **     CREATE VIRTUAL TABLE temp.flow USING netflow_pcap('captures/')
@@ -34,7 +34,9 @@ _Static_assert(EG_N_COLUMNS + 2 <= 63, "colUsed has one bit for all columns from
 typedef struct flows_table {
     sqlite3_vtab base; /* must be first */
     eg_connection *connection;
-    char *source; /* given with CREATE VIRTUAL TABLE, else NULL */
+    eg_source_kind kind;
+    const char *name; /* of the module */
+    char *source;     /* given with CREATE VIRTUAL TABLE, else NULL */
 } flows_table;
 
 typedef struct flows_cursor {
@@ -80,10 +82,13 @@ static int flows_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
                                  argv[0], argv[2]);
         return SQLITE_ERROR;
     }
+    eg_source_kind kind = sqlite3_stricmp(argv[0], "netflow_pcap") == 0      ? EG_SOURCE_CAPTURES
+                          : sqlite3_stricmp(argv[0], "netflow_parquet") == 0 ? EG_SOURCE_PARQUET
+                                                                             : EG_SOURCE_ANY;
     sqlite3_str *declare = sqlite3_str_new(db);
-    eg_sql_declare_shown(declare);
+    eg_sql_declare_shown(declare, kind != EG_SOURCE_CAPTURES);
     sqlite3_str_appendall(declare, ", source TEXT HIDDEN" EG_SQL_SURPLUS);
-    eg_sql_declare_hidden(declare);
+    eg_sql_declare_hidden(declare, kind != EG_SOURCE_CAPTURES);
     int rc = eg_sql_declare_table(db, declare);
     if (rc == SQLITE_OK)
         rc = eg_sql_direct_only(db);
@@ -92,6 +97,10 @@ static int flows_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
         return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
     memset(t, 0, sizeof *t);
     t->connection = aux;
+    t->kind = kind;
+    t->name = kind == EG_SOURCE_CAPTURES  ? "netflow_pcap"
+              : kind == EG_SOURCE_PARQUET ? "netflow_parquet"
+                                          : "netflow";
     if (created && (t->source = dequote(argv[3])) == NULL) {
         sqlite3_free(t);
         return SQLITE_NOMEM;
@@ -116,7 +125,7 @@ static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
         if (c->iColumn == SURPLUS_COLUMN)
-            return eg_sql_surplus(vtab, "netflow_pcap");
+            return eg_sql_surplus(vtab, t->name);
         /* A second term on it, and any on a table that has its source, is SQLite's. */
         if (c->iColumn != SOURCE_COLUMN || c->op != SQLITE_INDEX_CONSTRAINT_EQ || has_source)
             continue;
@@ -227,6 +236,7 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     eg_err err;
     const char *source = t->source;
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
+    c->run.kind = t->kind;
     for (int i = 0; i < argc && rc == EG_OK; i++) {
         int column;
         bool is_literal;
@@ -239,8 +249,9 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     }
     if (rc == EG_OK && source == NULL)
         rc = eg_fail(&err, EG_MISUSE, -1,
-                     "netflow_pcap: the argument source is missing: expected a capture file, a "
-                     "directory, a glob, or a list of them");
+                     "%s: the argument source is missing: expected a %s file, a "
+                     "directory, a glob, or a list of them",
+                     t->name, t->kind == EG_SOURCE_PARQUET ? "Parquet" : "capture");
     if (rc == EG_OK && (c->source = sqlite3_mprintf("%s", source)) == NULL)
         rc = eg_fail_nomem(&err, "a source");
     if (rc == EG_OK) {
@@ -295,6 +306,9 @@ static const sqlite3_module flows_module = {
 };
 
 int eg_register_flows(eg_connection *c) {
-    int rc = eg_sql_module(c, "netflow_pcap", &flows_module);
-    return rc == SQLITE_OK ? eg_sql_module(c, "netflow", &flows_module) : rc;
+    static const char *const names[] = {"netflow_pcap", "netflow_parquet", "netflow"};
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && rc == SQLITE_OK; i++)
+        rc = eg_sql_module(c, names[i], &flows_module);
+    return rc;
 }

@@ -179,6 +179,7 @@ static eg_status read_through(ledger_cursor *c, const ledger_table *t, const cha
     if (c->source == NULL)
         return eg_fail_nomem(err, "a source");
     eg_status rc = eg_run_begin(&c->run, t->connection, err);
+    c->run.kind = EG_SOURCE_CAPTURES;
     if (rc == EG_OK)
         rc = eg_run_open(&c->run, c->source, strlen(c->source), 0, err);
     const eg_batch *batch;

@@ -1,0 +1,458 @@
+/*
+** Three ways to codes: a table of presence for up to 65,536 possible values, a hash table
+** for as many distinct ones, a radix sort for addresses beyond that. The entries are in
+** order in the end, as bounds and readers' searches want them.
+*/
+#include "dataset/column_encode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/address_order.h"
+#include "parquet/pq_delta.h"
+
+#define MAX_SMALL 65536u          /* values of a column of up to 16 bits */
+#define MAX_ENTRIES (1u << 17)    /* distinct values found by hash */
+#define HASH_SLOTS (1u << 18)     /* at most half full */
+#define BLOOM_VALUE_BITS 8        /* one absent address in 25 or so gets through */
+#define BLOOM_LEAST_ENTRIES 4096u /* of fewer, the dictionary is as quick to look at */
+#define SIGN (UINT64_C(1) << 63)  /* flipped, signed numbers sort as unsigned ones */
+#define RADIX_BITS 11
+#define RADIX (1u << RADIX_BITS)
+
+typedef struct slot {
+    uint64_t value;
+    uint32_t code_plus_1; /* 0: empty */
+} slot;
+
+struct eg_encoder {
+    eg_pq_codec *codec;
+    void *values;     /* [EG_ROWS_MAX] of up to 8 bytes, in stored order */
+    uint32_t *codes;  /* [EG_ROWS_MAX] */
+    uint32_t *small;  /* [MAX_SMALL] presence, then codes */
+    slot *slots;      /* [HASH_SLOTS] */
+    uint64_t *sorted; /* [EG_ROWS_MAX] words of a radix sort, and its other half */
+    uint64_t *spare;
+    int64_t *entries;   /* [EG_ROWS_MAX] distinct values in order */
+    eg_pq_bytes *texts; /* [n] of a dictionary, and the room they are in */
+    char *text_room;
+    size_t n_texts;
+};
+
+eg_status eg_encoder_open(eg_encoder **out, eg_err *err) {
+    eg_encoder *e = calloc(1, sizeof *e);
+    *out = NULL;
+    if (e == NULL)
+        return eg_fail_nomem(err, "an encoder");
+    e->values = malloc(EG_ROWS_MAX * sizeof(int64_t));
+    e->codes = malloc(EG_ROWS_MAX * sizeof *e->codes);
+    e->small = malloc(MAX_SMALL * sizeof *e->small);
+    e->slots = malloc(HASH_SLOTS * sizeof *e->slots);
+    e->sorted = malloc(EG_ROWS_MAX * sizeof *e->sorted);
+    e->spare = malloc(EG_ROWS_MAX * sizeof *e->spare);
+    e->entries = malloc(EG_ROWS_MAX * sizeof *e->entries);
+    eg_status rc = eg_pq_codec_open(&e->codec, err);
+    if (rc == EG_OK &&
+        (e->values == NULL || e->codes == NULL || e->small == NULL || e->slots == NULL ||
+         e->sorted == NULL || e->spare == NULL || e->entries == NULL))
+        rc = eg_fail_nomem(err, "an encoder");
+    if (rc != EG_OK) {
+        eg_encoder_close(e);
+        return rc;
+    }
+    *out = e;
+    return EG_OK;
+}
+
+void eg_encoder_close(eg_encoder *e) {
+    if (e == NULL)
+        return;
+    eg_pq_codec_close(e->codec);
+    free(e->values);
+    free(e->codes);
+    free(e->small);
+    free(e->slots);
+    free(e->sorted);
+    free(e->spare);
+    free(e->entries);
+    free(e->texts);
+    free(e->text_room);
+    free(e);
+}
+
+/* ---- The schema */
+
+uint32_t eg_stored_columns(eg_column columns[EG_N_COLUMNS]) {
+    uint32_t n = 0;
+    for (int c = 0; c < EG_N_COLUMNS; c++)
+        if (eg_column_about((eg_column)c)->parquet[0] != '\0')
+            columns[n++] = (eg_column)c;
+    return n;
+}
+
+static eg_pq_bytes bytes_of_text(const char *text) {
+    return (eg_pq_bytes){.data = (const uint8_t *)text, .n_bytes = (uint32_t)strlen(text)};
+}
+
+static bool is_number_address(eg_column column, bool dotted) {
+    return eg_column_about(column)->kind == EG_KIND_IP4 && !dotted;
+}
+
+/* The Parquet type that schema.def names. */
+static eg_pq_schema_element element_of(eg_column column, bool dotted) {
+    const eg_column_info *about = eg_column_about(column);
+    const char *name = is_number_address(column, dotted) ? "INT32 (UINT_32)" : about->parquet;
+    eg_pq_schema_element x = {.has_type = true,
+                              .type = EG_PQ_INT32,
+                              .repetition = EG_PQ_REQUIRED,
+                              .name = bytes_of_text(about->name),
+                              .converted = EG_PQ_CONVERTED_NONE};
+    if (strcmp(name, "STRING") == 0) {
+        x.type = EG_PQ_BYTE_ARRAY;
+        x.converted = EG_PQ_CONVERTED_UTF8;
+        x.logical.id = EG_PQ_LOGICAL_ID_STRING;
+    } else if (strncmp(name, "TIMESTAMP", 9) == 0) {
+        x.type = EG_PQ_INT64;
+        x.converted = EG_PQ_CONVERTED_TIMESTAMP_MILLIS;
+        x.logical = (eg_pq_logical_type){
+            .id = EG_PQ_LOGICAL_ID_TIMESTAMP, .is_utc = true, .unit = EG_PQ_MILLIS};
+    } else if (strcmp(name, "INT64") == 0) {
+        x.type = EG_PQ_INT64;
+    } else if (strncmp(name, "INT32 (UINT_", 12) == 0) {
+        int bits = (int)strtol(name + 12, NULL, 10);
+        x.converted = bits == 8    ? EG_PQ_CONVERTED_UINT_8
+                      : bits == 16 ? EG_PQ_CONVERTED_UINT_8 + 1
+                                   : EG_PQ_CONVERTED_UINT_8 + 2;
+        x.logical = (eg_pq_logical_type){.id = EG_PQ_LOGICAL_ID_INTEGER, .bits = (int8_t)bits};
+    }
+    return x;
+}
+
+uint32_t eg_stored_schema(bool dotted, eg_pq_schema_element schema[EG_N_COLUMNS + 1]) {
+    eg_column columns[EG_N_COLUMNS];
+    uint32_t n = eg_stored_columns(columns);
+    schema[0] = (eg_pq_schema_element){.name = bytes_of_text("flow"),
+                                       .repetition = -1,
+                                       .n_children = (int32_t)n,
+                                       .converted = EG_PQ_CONVERTED_NONE};
+    for (uint32_t i = 0; i < n; i++)
+        schema[i + 1] = element_of(columns[i], dotted);
+    return n + 1;
+}
+
+/* ---- Gathering */
+
+#define GATHER(name, from, to)                                                                     \
+    static void name(to *out, const from *v, const uint32_t *rows, uint32_t n) {                   \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            out[i] = (to)v[rows[i]];                                                               \
+    }
+GATHER(gather_8, uint8_t, uint32_t)
+GATHER(gather_16, uint16_t, uint32_t)
+GATHER(gather_32, uint32_t, uint32_t)
+GATHER(gather_64, int64_t, int64_t)
+
+/* Whether all rows have the same: as ten columns of one exporter do. */
+static bool is_constant(const void *v, size_t width, uint32_t n) {
+    return memcmp(v, (const uint8_t *)v + width, (n - 1) * width) == 0;
+}
+
+/* What gathering gives then. */
+static void repeat_first(void *out, const void *v, size_t width, uint32_t n) {
+    uint32_t narrow = width == 1   ? *(const uint8_t *)v
+                      : width == 2 ? *(const uint16_t *)v
+                      : width == 4 ? *(const uint32_t *)v
+                                   : 0;
+    for (uint32_t i = 0; width <= 4 && i < n; i++)
+        ((uint32_t *)out)[i] = narrow;
+    for (uint32_t i = 0; width == 8 && i < n; i++)
+        ((int64_t *)out)[i] = *(const int64_t *)v;
+}
+
+/* ---- Dictionaries of numbers. Each returns the entries; codes are in e->codes. */
+
+/* Of values below MAX_SMALL in e->values (uint32_t). */
+static uint32_t code_small(eg_encoder *e, uint32_t n, uint32_t limit, uint32_t *entries) {
+    const uint32_t *values = e->values;
+    memset(e->small, 0, limit * sizeof *e->small);
+    for (uint32_t i = 0; i < n; i++)
+        e->small[values[i]] = 1;
+    uint32_t n_entries = 0;
+    for (uint32_t v = 0; v < limit; v++)
+        if (e->small[v] != 0) {
+            entries[n_entries] = v;
+            e->small[v] = n_entries++;
+        }
+    for (uint32_t i = 0; i < n; i++)
+        e->codes[i] = e->small[values[i]];
+    return n_entries;
+}
+
+static uint64_t value_at(const void *values, bool wide, uint32_t i) {
+    return wide ? ((const uint64_t *)values)[i] : ((const uint32_t *)values)[i];
+}
+
+/* The slot of a value, or an empty one for it, among 2^slot_bits. */
+static slot *find_slot(eg_encoder *e, unsigned slot_bits, uint64_t value) {
+    uint64_t h = value * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t mask = (1u << slot_bits) - 1;
+    for (uint32_t at = (uint32_t)(h >> (64 - slot_bits));; at = (at + 1) & mask)
+        if (e->slots[at].code_plus_1 == 0 || e->slots[at].value == value)
+            return &e->slots[at];
+}
+
+/* Sorts words in *words by the digits that differ, lowest first; *spare is as large. */
+static void sort_words(uint64_t **words, uint64_t **spare, uint32_t n, unsigned low_bit) {
+    uint64_t any = 0, all = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        any |= (*words)[i];
+        all &= (*words)[i];
+    }
+    for (unsigned shift = low_bit; shift < 64; shift += RADIX_BITS) {
+        uint32_t starts[RADIX] = {0}, sum = 0;
+        const uint64_t *from = *words;
+        uint64_t *to = *spare;
+        if (((any ^ all) >> shift & (RADIX - 1)) == 0)
+            continue;
+        for (uint32_t i = 0; i < n; i++)
+            starts[from[i] >> shift & (RADIX - 1)]++;
+        for (uint32_t d = 0; d < RADIX; d++) {
+            uint32_t count = starts[d];
+            starts[d] = sum;
+            sum += count;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            to[starts[from[i] >> shift & (RADIX - 1)]++] = from[i];
+        *spare = *words;
+        *words = to;
+    }
+}
+
+/* Of numbers in e->values, by hash; 0 where there are more than max_entries distinct
+** ones. The entries are in e->entries, in signed order. */
+static uint32_t code_hashed(eg_encoder *e, uint32_t n, bool wide, uint32_t max_entries) {
+    uint32_t n_entries = 0;
+    unsigned slot_bits = 4;
+    while (1u << slot_bits < 2 * max_entries)
+        slot_bits++;
+    memset(e->slots, 0, sizeof *e->slots << slot_bits);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t value = value_at(e->values, wide, i);
+        slot *s = find_slot(e, slot_bits, value);
+        if (s->code_plus_1 == 0) {
+            if (n_entries == max_entries)
+                return 0;
+            e->sorted[n_entries++] = value ^ SIGN;
+            *s = (slot){.value = value, .code_plus_1 = n_entries};
+        }
+        e->codes[i] = s->code_plus_1 - 1;
+    }
+    /* From order of arrival to order of value. */
+    sort_words(&e->sorted, &e->spare, n_entries, 0);
+    uint32_t *place = (uint32_t *)e->spare;
+    for (uint32_t c = 0; c < n_entries; c++) {
+        e->entries[c] = (int64_t)(e->sorted[c] ^ SIGN);
+        place[find_slot(e, slot_bits, (uint64_t)e->entries[c])->code_plus_1 - 1] = c;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        e->codes[i] = place[e->codes[i]];
+    return n_entries;
+}
+
+/* Of numbers of 32 bits in e->values, however many, by a sort of [value | row]. */
+static uint32_t code_sorted(eg_encoder *e, uint32_t n) {
+    const uint32_t *values = e->values;
+    for (uint32_t i = 0; i < n; i++)
+        e->sorted[i] = (uint64_t)values[i] << 32 | i;
+    sort_words(&e->sorted, &e->spare, n, 32);
+    uint32_t n_entries = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t value = (int64_t)(e->sorted[i] >> 32);
+        if (n_entries == 0 || e->entries[n_entries - 1] != value)
+            e->entries[n_entries++] = value;
+        e->codes[(uint32_t)e->sorted[i]] = n_entries - 1;
+    }
+    return n_entries;
+}
+
+/* ---- Dictionaries of texts */
+
+static eg_status need_texts(eg_encoder *e, size_t n, eg_err *err) {
+    if (n <= e->n_texts)
+        return EG_OK;
+    eg_pq_bytes *texts = realloc(e->texts, n * sizeof *texts);
+    if (texts != NULL)
+        e->texts = texts;
+    char *room = realloc(e->text_room, n * EG_PROTO_TEXT_MAX);
+    if (room != NULL)
+        e->text_room = room;
+    if (texts == NULL || room == NULL)
+        return eg_fail_nomem(err, "a dictionary");
+    e->n_texts = n;
+    return EG_OK;
+}
+
+/* The texts of address keys in e->entries; their keys once more, behind the chunk. */
+static eg_status write_addresses(eg_encoder *e, uint32_t n_entries, eg_err *err) {
+    eg_status rc = need_texts(e, n_entries, err);
+    char *to = e->text_room;
+    for (uint32_t i = 0; i < n_entries && rc == EG_OK; i++) {
+        size_t n = eg_ip4_format(eg_ip4_of_text_key((uint32_t)e->entries[i]), to);
+        e->texts[i] = (eg_pq_bytes){.data = (const uint8_t *)to, .n_bytes = (uint32_t)n};
+        to += n;
+    }
+    return rc;
+}
+
+static int compare_texts(const void *a, const void *b) {
+    const eg_pq_bytes *x = a, *y = b;
+    uint32_t n = x->n_bytes < y->n_bytes ? x->n_bytes : y->n_bytes;
+    int order = n == 0 ? 0 : memcmp(x->data, y->data, n);
+    return order != 0 ? order : (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes);
+}
+
+/* Codes of texts, or protocol numbers, of which few are in use: e->entries has the
+** n_entries numbers that e->codes refer to. Brings both into the order of the texts, which
+** are distinct. */
+static eg_status sort_texts(eg_encoder *e, uint32_t n, uint32_t n_entries, eg_kind kind,
+                            eg_code_texts texts, eg_err *err) {
+    eg_status rc = need_texts(e, 2 * (size_t)n_entries, err);
+    if (rc != EG_OK)
+        return rc;
+    eg_pq_bytes *unsorted = e->texts + n_entries;
+    for (uint32_t c = 0; c < n_entries; c++) {
+        char *to = e->text_room + (size_t)c * EG_PROTO_TEXT_MAX;
+        if (kind == EG_KIND_PROTO)
+            unsorted[c] =
+                (eg_pq_bytes){.data = (const uint8_t *)to,
+                              .n_bytes = (uint32_t)eg_proto_format((uint8_t)e->entries[c], to)};
+        else
+            unsorted[c] = texts.texts[e->entries[c]];
+        e->texts[c] = unsorted[c];
+    }
+    qsort(e->texts, n_entries, sizeof *e->texts, compare_texts);
+    uint32_t *place = (uint32_t *)e->spare;
+    for (uint32_t c = 0; c < n_entries; c++)
+        place[c] = (uint32_t)((eg_pq_bytes *)bsearch(&unsorted[c], e->texts, n_entries,
+                                                     sizeof *e->texts, compare_texts) -
+                              e->texts);
+    for (uint32_t i = 0; i < n; i++)
+        e->codes[i] = place[e->codes[i]];
+    return EG_OK;
+}
+
+/* ---- Columns */
+
+static void narrow_entries(eg_encoder *e, uint32_t n_entries) {
+    int32_t *narrow = (int32_t *)e->spare;
+    for (uint32_t i = 0; i < n_entries; i++)
+        narrow[i] = (int32_t)(uint32_t)e->entries[i];
+}
+
+static eg_status prepare_address(eg_encoder *e, uint32_t n, const eg_encode_options *options,
+                                 eg_pq_chunk_input *in, eg_err *err) {
+    uint32_t *values = e->values;
+    for (uint32_t i = 0; options->dotted && i < n; i++)
+        values[i] = eg_ip4_text_key(values[i]);
+    uint32_t n_entries = code_hashed(e, n, false, BLOOM_LEAST_ENTRIES);
+    if (n_entries == 0)
+        n_entries = code_sorted(e, n);
+    in->codes = e->codes;
+    in->n_entries = n_entries;
+    in->bloom_value_bits = n_entries >= BLOOM_LEAST_ENTRIES ? BLOOM_VALUE_BITS : 0;
+    if (!options->dotted) {
+        narrow_entries(e, n_entries);
+        in->dictionary = e->spare;
+        return EG_OK;
+    }
+    in->dictionary = e->texts;
+    eg_status rc = write_addresses(e, n_entries, err);
+    in->dictionary = e->texts;
+    return rc;
+}
+
+static eg_status prepare_text(eg_encoder *e, uint32_t n, eg_kind kind, eg_code_texts texts,
+                              eg_pq_chunk_input *in, eg_err *err) {
+    uint32_t n_entries = code_hashed(e, n, false, MAX_ENTRIES);
+    if (n_entries == 0)
+        return eg_fail(err, EG_LIMIT, -1,
+                       "over %u texts of a column in one row group: exporters or files",
+                       MAX_ENTRIES);
+    eg_status rc = sort_texts(e, n, n_entries, kind, texts, err);
+    in->codes = e->codes;
+    in->n_entries = n_entries;
+    in->dictionary = e->texts;
+    return rc;
+}
+
+static void prepare_small(eg_encoder *e, uint32_t n, uint32_t limit, eg_pq_chunk_input *in) {
+    uint32_t *entries = (uint32_t *)e->entries;
+    in->n_entries = code_small(e, n, limit, entries);
+    in->codes = e->codes;
+    in->dictionary = entries;
+}
+
+/* Numbers of 32 or 64 bits: a dictionary where it is likely to be smaller. */
+static void prepare_number(eg_encoder *e, uint32_t n, bool wide, eg_pq_chunk_input *in) {
+    uint32_t max_entries = n / 8 < MAX_ENTRIES ? n / 8 : MAX_ENTRIES;
+    uint32_t n_entries = code_hashed(e, n, wide, max_entries);
+    if (n_entries == 0) {
+        in->values = e->values;
+        return;
+    }
+    in->codes = e->codes;
+    in->n_entries = n_entries;
+    in->dictionary = e->entries;
+    if (!wide) {
+        narrow_entries(e, n_entries);
+        in->dictionary = e->spare;
+    }
+}
+
+eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_order *order,
+                           const eg_row_group *group, eg_column column, eg_code_texts texts,
+                           const eg_encode_options *options, eg_pq_chunk_data *out, eg_err *err) {
+    const eg_column_info *about = eg_column_about(column);
+    eg_pq_schema_element element = element_of(column, options->dotted);
+    const void *v = eg_rows_array(rows, about->vector);
+    const uint32_t *of = order->rows + group->first;
+    uint32_t n = group->n_rows;
+    eg_pq_chunk_input in = {.type = (eg_pq_type)element.type,
+                            .is_unsigned = element.logical.id == EG_PQ_LOGICAL_ID_INTEGER,
+                            .n_rows = n,
+                            .page_starts = group->page_starts,
+                            .n_pages = group->n_pages,
+                            .compression = options->compression,
+                            .level = options->level};
+    size_t width = eg_vector_width(about->vector);
+    if (is_constant(v, width, rows->n_rows))
+        repeat_first(e->values, v, width, n);
+    else if (width == 1)
+        gather_8(e->values, v, of, n);
+    else if (width == 2)
+        gather_16(e->values, v, of, n);
+    else if (width == 4)
+        gather_32(e->values, v, of, n);
+    else
+        gather_64(e->values, v, of, n);
+
+    eg_status rc = EG_OK;
+    if (about->kind == EG_KIND_IP4)
+        rc = prepare_address(e, n, options, &in, err);
+    else if (about->kind == EG_KIND_PROTO || about->kind == EG_KIND_TEXT)
+        rc = prepare_text(e, n, about->kind, texts, &in, err);
+    else if (width <= 2)
+        prepare_small(e, n, 1u << 8 * width, &in);
+    else if (about->kind == EG_KIND_TIME || column == EG_COL_FLOW_SEQUENCE)
+        in.values = e->values;
+    else
+        prepare_number(e, n, width == 8, &in);
+    if (rc == EG_OK)
+        rc = eg_pq_chunk_encode(&in, e->codec, out, err);
+    if (rc == EG_OK && about->kind == EG_KIND_IP4 && options->dotted) {
+        eg_pq_delta_encode_int64(&out->extra, e->entries, in.n_entries);
+        out->extra_key = EG_DICTIONARY_KEY;
+        rc = out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
+    }
+    return rc;
+}

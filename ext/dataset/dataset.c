@@ -1,0 +1,532 @@
+/*
+** Everything is relative to the dataset's descriptor, so that a dataset that is renamed
+** meanwhile stays one.
+*/
+#include "dataset/dataset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataset/dataset_files.h"
+#include "dataset/group_encode.h"
+#include "dataset/shard_output.h"
+
+/* Shards that are written at a time; beyond, the one not written to for longest is
+** finished. A capture of one clock has two at most. */
+#define MAX_OPEN 64
+
+typedef struct dataset {
+    eg_store base; /* must be first */
+    char *path;
+    int directory; /* open descriptor */
+    int lock;      /* descriptor of the lock file while it is held, else -1 */
+    eg_dataset_options options;
+    const eg_manifest_ops *ops;
+    eg_manifest *manifest;
+    eg_poll poll;
+    eg_shard_schema schema;
+
+    /* Of the capture being stored: */
+    eg_group_encoder *encoder; /* kept from one to the next */
+    eg_rows rows[2];           /* one is filled while the other is encoded */
+    unsigned filling;
+    const eg_intern *texts;     /* borrowed */
+    eg_pq_bytes *code_texts[2]; /* of each buffer's codes; owned */
+    eg_shard_output *outputs;   /* [n_outputs] finished ones and open ones */
+    uint64_t *last_use;         /* [n_outputs] */
+    size_t n_outputs, capacity, n_open;
+    uint64_t n_uses;
+    const eg_pq_key_value *key_values; /* for the shards that are finished now */
+    uint32_t n_key_values;
+} dataset;
+
+/* ---- Taking and leaving the lock */
+
+static eg_status delete_shard(void *arg, const eg_manifest_shard *shard, eg_err *err) {
+    const dataset *d = arg;
+    if (unlinkat(d->directory, shard->path, 0) != 0 && errno != ENOENT)
+        return eg_files_fail(err, d->path, shard->path, "delete");
+    return EG_OK;
+}
+
+/* Deletes what the manifest lists in a state, and forgets it. */
+static eg_status delete_state(dataset *d, eg_shard_state state, eg_err *err) {
+    eg_status rc = d->ops->each(d->manifest, state, false, delete_shard, d, err);
+    return rc == EG_OK ? d->ops->forget(d->manifest, state, err) : rc;
+}
+
+/* Deletes replaced shards, unless somebody reads: then the next writer does. */
+static eg_status delete_removed(dataset *d, eg_err *err) {
+    int readers = eg_files_lock_readers_out(d->directory);
+    if (readers < 0)
+        return EG_OK;
+    eg_status rc = delete_state(d, EG_SHARD_REMOVED, err);
+    close(readers);
+    return rc;
+}
+
+static eg_status dataset_lock(eg_store *base, eg_err *err) {
+    dataset *d = (dataset *)base;
+    if (d->lock >= 0)
+        return EG_OK;
+    eg_status rc = eg_files_lock_writers(d->directory, d->path, d->poll, &d->lock, err);
+    if (rc == EG_OK)
+        rc = eg_files_clear_temporary(d->directory, d->path, err);
+    if (rc == EG_OK)
+        rc = delete_state(d, EG_SHARD_PENDING, err);
+    if (rc == EG_OK)
+        rc = delete_removed(d, err);
+    if (rc != EG_OK && d->lock >= 0) {
+        close(d->lock);
+        d->lock = -1;
+    }
+    return rc;
+}
+
+static void dataset_unlock(eg_store *base) {
+    dataset *d = (dataset *)base;
+    if (d->lock < 0)
+        return;
+    (void)unlinkat(d->directory, EG_FILES_TEMPORARY, AT_REMOVEDIR);
+    close(d->lock);
+    d->lock = -1;
+}
+
+/* ---- What is known */
+
+static eg_status dataset_find(eg_store *base, const eg_capture_id *id, bool *found, eg_err *err) {
+    dataset *d = (dataset *)base;
+    return d->ops->find(d->manifest, id, found, err);
+}
+
+static eg_status dataset_has_file(eg_store *base, const char *file, int64_t n_bytes,
+                                  int64_t time_ns, bool *found, eg_err *err) {
+    dataset *d = (dataset *)base;
+    return d->ops->has_file(d->manifest, file, n_bytes, time_ns, found, err);
+}
+
+static eg_status dataset_partial(eg_store *base, eg_stored_capture **list, size_t *n, eg_err *err) {
+    dataset *d = (dataset *)base;
+    return d->ops->partial(d->manifest, list, n, err);
+}
+
+/* ---- Writing shards */
+
+/* Lays the outputs of a capture aside; files that are left are deleted. */
+static void drop_outputs(dataset *d) {
+    for (size_t i = 0; i < d->n_outputs; i++) {
+        if (d->outputs[i].temporary != NULL)
+            (void)unlinkat(d->directory, d->outputs[i].temporary, 0);
+        eg_shard_output_close(&d->outputs[i]);
+    }
+    d->n_outputs = d->n_open = 0;
+}
+
+static eg_status finish_output(dataset *d, eg_shard_output *o, eg_err *err) {
+    d->n_open--;
+    return eg_shard_output_finish(o, d->path, d->key_values, d->n_key_values, err);
+}
+
+static eg_status make_room(dataset *d, eg_err *err) {
+    if (d->n_outputs < d->capacity)
+        return EG_OK;
+    size_t capacity = d->capacity == 0 ? 8 : d->capacity * 2;
+    eg_shard_output *outputs = realloc(d->outputs, capacity * sizeof *outputs);
+    if (outputs != NULL)
+        d->outputs = outputs;
+    uint64_t *last_use = realloc(d->last_use, capacity * sizeof *last_use);
+    if (last_use != NULL)
+        d->last_use = last_use;
+    if (outputs == NULL || last_use == NULL)
+        return eg_fail_nomem(err, "a list of shards");
+    d->capacity = capacity;
+    return EG_OK;
+}
+
+/* The open output of a day, made where there is none. */
+static eg_status output_of(dataset *d, int64_t day, eg_shard_output **out, eg_err *err) {
+    size_t oldest = SIZE_MAX;
+    for (size_t i = 0; i < d->n_outputs; i++) {
+        if (d->outputs[i].writer == NULL)
+            continue;
+        if (d->outputs[i].day == day) {
+            d->last_use[i] = ++d->n_uses;
+            *out = &d->outputs[i];
+            return EG_OK;
+        }
+        if (oldest == SIZE_MAX || d->last_use[i] < d->last_use[oldest])
+            oldest = i;
+    }
+    eg_status rc = make_room(d, err);
+    if (rc == EG_OK && d->n_open >= MAX_OPEN)
+        rc = finish_output(d, &d->outputs[oldest], err);
+    if (rc != EG_OK)
+        return rc;
+    char name[64];
+    snprintf(name, sizeof name, "%ld-%zu.parquet.tmp", (long)getpid(), d->n_outputs);
+    char *temporary = eg_files_join(EG_FILES_TEMPORARY, name);
+    if (temporary == NULL)
+        return eg_fail_nomem(err, "a shard");
+    rc = eg_shard_output_open(d->directory, d->path, day, temporary, &d->schema,
+                              &d->outputs[d->n_outputs], err);
+    if (rc != EG_OK)
+        return rc;
+    d->last_use[d->n_outputs] = ++d->n_uses;
+    *out = &d->outputs[d->n_outputs++];
+    d->n_open++;
+    return EG_OK;
+}
+
+static eg_status take_group(void *arg, const eg_row_group *group,
+                            const eg_pq_chunk_data *const *chunks, eg_err *err) {
+    dataset *d = arg;
+    eg_shard_output *o = NULL;
+    eg_status rc = output_of(d, group->day, &o, err);
+    return rc == EG_OK ? eg_shard_output_add(o, group, chunks, &d->schema, err) : rc;
+}
+
+static eg_group_sink sink_of(dataset *d) {
+    return (eg_group_sink){.arg = d, .take = take_group};
+}
+
+/* Hands the filled buffer to the encoder. */
+static eg_status push_rows(dataset *d, eg_err *err) {
+    eg_rows *rows = &d->rows[d->filling];
+    if (rows->n_rows == 0)
+        return EG_OK;
+    uint32_t n = eg_intern_count(d->texts);
+    eg_pq_bytes *texts = realloc(d->code_texts[d->filling], (n + 1) * sizeof *texts);
+    if (texts == NULL)
+        return eg_fail_nomem(err, "a list of texts");
+    d->code_texts[d->filling] = texts;
+    for (uint32_t i = 0; i < n; i++) {
+        size_t n_bytes;
+        texts[i].data = (const uint8_t *)eg_intern_text(d->texts, i, &n_bytes);
+        texts[i].n_bytes = (uint32_t)n_bytes;
+    }
+    eg_status rc =
+        eg_group_encoder_push(d->encoder, rows, (eg_code_texts){texts, n}, sink_of(d), err);
+    d->filling ^= 1;
+    d->rows[d->filling].n_rows = 0;
+    return rc;
+}
+
+/* ---- A capture */
+
+static eg_status dataset_begin(eg_store *base, const eg_intern *texts, eg_err *err) {
+    dataset *d = (dataset *)base;
+    eg_status rc = eg_files_make_temporary(d->directory, d->path, err);
+    for (int i = 0; i < 2 && rc == EG_OK; i++)
+        if (d->rows[i].v.START_MS == NULL)
+            rc = eg_rows_open(&d->rows[i], err);
+    if (rc == EG_OK && d->encoder == NULL)
+        rc = eg_group_encoder_open(d->options.n_threads, &d->options.layout, &d->options.encode,
+                                   &d->encoder, err);
+    d->rows[0].n_rows = d->rows[1].n_rows = 0;
+    d->texts = texts;
+    return rc;
+}
+
+static eg_status dataset_room(eg_store *base, eg_batch *b, eg_err *err) {
+    dataset *d = (dataset *)base;
+    eg_status rc = EG_OK;
+    if (eg_rows_is_full(&d->rows[d->filling]))
+        rc = push_rows(d, err);
+    eg_rows_window(&d->rows[d->filling], d->texts, b);
+    return rc;
+}
+
+static eg_status dataset_filled(eg_store *base, uint32_t n_rows, eg_err *err) {
+    dataset *d = (dataset *)base;
+    (void)err;
+    d->rows[d->filling].n_rows += n_rows;
+    return EG_OK;
+}
+
+static void dataset_rollback(eg_store *base) {
+    dataset *d = (dataset *)base;
+    if (d->encoder != NULL)
+        eg_group_encoder_drop(d->encoder);
+    drop_outputs(d);
+    d->rows[0].n_rows = d->rows[1].n_rows = 0;
+}
+
+/* ---- Publishing */
+
+#define MAX_KEY_VALUES 12
+
+/* The provenance that stands in each shard. */
+typedef struct provenance {
+    eg_pq_key_value key_values[MAX_KEY_VALUES];
+    char room[MAX_KEY_VALUES][32];
+    uint32_t n;
+    char id[2 * sizeof(eg_capture_id) + 1];
+} provenance;
+
+static eg_pq_bytes bytes_of(const char *text) {
+    return (eg_pq_bytes){.data = (const uint8_t *)text, .n_bytes = (uint32_t)strlen(text)};
+}
+
+static void say(provenance *p, const char *key, const char *value) {
+    p->key_values[p->n++] = (eg_pq_key_value){.key = bytes_of(key), .value = bytes_of(value)};
+}
+
+static void say_number(provenance *p, const char *key, int64_t number) {
+    snprintf(p->room[p->n], sizeof p->room[p->n], "%lld", (long long)number);
+    say(p, key, p->room[p->n]);
+}
+
+static void make_provenance(provenance *p, const eg_capture_record *r) {
+    p->n = 0;
+    eg_files_hex(&r->id, p->id);
+    say(p, "earlgrey.schema", "1");
+    say(p, "earlgrey.capture", r->name);
+    say(p, "earlgrey.capture_id", p->id);
+    say_number(p, "earlgrey.capture_bytes", r->n_bytes);
+    say(p, "earlgrey.partial", r->is_partial ? "yes" : "no");
+    say_number(p, "earlgrey.datagrams", r->datagrams);
+    say_number(p, "earlgrey.rejected", r->rejected);
+    say_number(p, "earlgrey.flows_lost", r->flows_lost);
+}
+
+static eg_status finish_outputs(dataset *d, const provenance *p, eg_err *err) {
+    eg_status rc = push_rows(d, err);
+    if (rc == EG_OK)
+        rc = eg_group_encoder_push(d->encoder, NULL, (eg_code_texts){0}, sink_of(d), err);
+    d->key_values = p->key_values;
+    d->n_key_values = p->n;
+    for (size_t i = 0; i < d->n_outputs && rc == EG_OK; i++)
+        if (d->outputs[i].writer != NULL)
+            rc = finish_output(d, &d->outputs[i], err);
+    d->key_values = NULL;
+    d->n_key_values = 0;
+    return rc;
+}
+
+/* Names the shards, says so to the manifest, and renames them. */
+static eg_status place_outputs(dataset *d, const char *name, eg_manifest_shard *shards,
+                               eg_err *err) {
+    eg_status rc = EG_OK;
+    for (size_t i = 0; i < d->n_outputs && rc == EG_OK; i++) {
+        const eg_shard_output *o = &d->outputs[i];
+        char partition[EG_PARTITION_MAX], file[96];
+        eg_partition_path(o->day, partition);
+        snprintf(file, sizeof file, "%s-%zu.parquet", name, i);
+        char *path = eg_files_join(partition, file);
+        if (path == NULL)
+            return eg_fail_nomem(err, "a shard's name");
+        shards[i] = (eg_manifest_shard){.path = path,
+                                        .day = o->day,
+                                        .n_rows = o->n_rows,
+                                        .n_bytes = o->n_bytes,
+                                        .min_start_ms = o->min_start_ms,
+                                        .max_start_ms = o->max_start_ms,
+                                        .min_end_ms = o->min_end_ms,
+                                        .max_end_ms = o->max_end_ms};
+        rc = eg_files_make_partition(d->directory, d->path, partition, err);
+    }
+    if (rc == EG_OK)
+        rc = d->ops->intend(d->manifest, shards, d->n_outputs, err);
+    for (size_t i = 0; i < d->n_outputs && rc == EG_OK; i++) {
+        if (renameat(d->directory, d->outputs[i].temporary, d->directory, shards[i].path) != 0)
+            rc = eg_files_fail(err, d->path, shards[i].path, "rename");
+        else
+            d->outputs[i].temporary[0] = '\0'; /* nothing to delete */
+    }
+    for (size_t i = 0; i < d->n_outputs && rc == EG_OK; i++)
+        rc = eg_files_sync_partition(d->directory, d->path, d->outputs[i].day, err);
+    return rc;
+}
+
+static eg_status publish(dataset *d, const char *name,
+                         eg_status (*record)(dataset *d, const void *arg, eg_err *err),
+                         const void *arg, eg_stored_result *result, eg_err *err) {
+    eg_manifest_shard *shards = calloc(d->n_outputs + 1, sizeof *shards);
+    if (shards == NULL)
+        return eg_fail_nomem(err, "a list of shards");
+    eg_status rc = place_outputs(d, name, shards, err);
+    if (rc == EG_OK)
+        rc = record(d, arg, err);
+    if (rc != EG_OK) {
+        /* Whatever of it happened: what is still pending is none of the dataset's. Where
+        ** that fails too, the next writer does it. */
+        (void)delete_state(d, EG_SHARD_PENDING, NULL);
+    }
+    for (size_t i = 0; i < d->n_outputs; i++) {
+        result->n_rows += shards[i].n_rows;
+        result->n_bytes += shards[i].n_bytes;
+        result->n_shards++;
+        free((char *)shards[i].path);
+    }
+    free(shards);
+    return rc;
+}
+
+static eg_status record_capture(dataset *d, const void *arg, eg_err *err) {
+    return d->ops->publish(d->manifest, arg, err);
+}
+
+static eg_status dataset_commit(eg_store *base, const eg_capture_record *record,
+                                eg_stored_result *result, eg_err *err) {
+    dataset *d = (dataset *)base;
+    provenance p;
+    memset(result, 0, sizeof *result);
+    make_provenance(&p, record);
+    eg_status rc = finish_outputs(d, &p, err);
+    if (rc == EG_OK)
+        rc = publish(d, p.id, record_capture, record, result, err);
+    dataset_rollback(base);
+    if (rc == EG_OK && record->replaces != NULL)
+        (void)delete_removed(d, NULL); /* if not now, then by the next writer */
+    return rc;
+}
+
+/* ---- For compaction */
+
+typedef struct exchange {
+    const int64_t *ids;
+    size_t n;
+} exchange;
+
+static eg_status record_exchange(dataset *d, const void *arg, eg_err *err) {
+    const exchange *x = arg;
+    return d->ops->exchange(d->manifest, x->ids, x->n, err);
+}
+
+eg_status eg_dataset_each(eg_store *base, eg_manifest_each call, void *arg, eg_err *err) {
+    dataset *d = (dataset *)base;
+    return d->ops->each(d->manifest, EG_SHARD_STORED, true, call, arg, err);
+}
+
+eg_status eg_dataset_replace(eg_store *base, const eg_dataset_replacement *with,
+                             eg_stored_result *result, eg_err *err) {
+    dataset *d = (dataset *)base;
+    provenance p = {.n = 0};
+    exchange x = {with->ids, with->n_ids};
+    memset(result, 0, sizeof *result);
+    say(&p, "earlgrey.schema", "1");
+    say_number(&p, "earlgrey.merged_shards", (int64_t)with->n_ids);
+    eg_status rc = finish_outputs(d, &p, err);
+    int64_t n_rows = 0;
+    bool is_day = true;
+    for (size_t i = 0; rc == EG_OK && i < d->n_outputs; i++) {
+        n_rows += d->outputs[i].n_rows;
+        is_day = is_day && d->outputs[i].day == with->day;
+    }
+    if (rc == EG_OK && (n_rows != with->n_rows || !is_day))
+        rc = eg_fail(err, EG_CORRUPT, -1,
+                     "%s: %lld rows to merge where the manifest has %lld of one day: nothing was "
+                     "changed",
+                     d->path, (long long)n_rows, (long long)with->n_rows);
+    if (rc == EG_OK)
+        rc = publish(d, with->name, record_exchange, &x, result, err);
+    dataset_rollback(base);
+    return rc;
+}
+
+eg_status eg_dataset_delete_replaced(eg_store *base, eg_err *err) {
+    return delete_removed((dataset *)base, err);
+}
+
+const char *eg_dataset_path(const eg_store *base) {
+    return ((const dataset *)base)->path;
+}
+
+/* ---- Opening */
+
+static void dataset_close(eg_store *base) {
+    dataset *d = (dataset *)base;
+    dataset_rollback(base);
+    dataset_unlock(base);
+    eg_group_encoder_close(d->encoder);
+    for (int i = 0; i < 2; i++) {
+        eg_rows_close(&d->rows[i]);
+        free(d->code_texts[i]);
+    }
+    if (d->manifest != NULL)
+        d->ops->close(d->manifest);
+    if (d->directory >= 0)
+        close(d->directory);
+    free(d->outputs);
+    free(d->last_use);
+    free(d->path);
+    free(d);
+}
+
+static const eg_store_ops store_ops = {
+    .lock = dataset_lock,
+    .unlock = dataset_unlock,
+    .find = dataset_find,
+    .has_file = dataset_has_file,
+    .partial = dataset_partial,
+    .begin = dataset_begin,
+    .room = dataset_room,
+    .filled = dataset_filled,
+    .commit = dataset_commit,
+    .rollback = dataset_rollback,
+    .close = dataset_close,
+};
+
+void eg_dataset_defaults(eg_dataset_options *options, const char *version) {
+    *options = (eg_dataset_options){
+        .layout = eg_layout_default,
+        .encode = {.dotted = eg_layout_default.dotted, .compression = EG_PQ_ZSTD, .level = 1},
+        .n_threads = eg_pool_cores(),
+        .version = version};
+}
+
+static void make_schema(eg_shard_schema *schema, const eg_dataset_options *options) {
+    schema->n_elements = eg_stored_schema(options->encode.dotted, schema->elements);
+    snprintf(schema->created_by, sizeof schema->created_by, "earlgrey version %s (build 0)",
+             options->version);
+    /* Rows that go by time first are not in the order of any one column. */
+    eg_column columns[EG_N_COLUMNS];
+    uint32_t n = eg_stored_columns(columns);
+    for (uint32_t i = 0; options->layout.n_time_runs == 1 && i < n; i++)
+        if (columns[i] == EG_COL_SRCADDR && options->layout.by_address) {
+            schema->sorting = (eg_pq_sorting_column){.column = (int32_t)i};
+            schema->n_sorting = 1;
+        }
+}
+
+eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,
+                          const eg_manifest_ops *manifest, eg_poll poll, eg_store **out,
+                          eg_err *err) {
+    *out = NULL;
+    dataset *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return eg_fail_nomem(err, "a dataset");
+    d->base.ops = &store_ops;
+    d->directory = d->lock = -1;
+    d->options = *options;
+    d->ops = manifest;
+    d->poll = poll;
+    make_schema(&d->schema, options);
+    eg_status rc = eg_files_open_directory(path, &d->directory, err);
+    if (rc == EG_OK && (d->path = strdup(path)) == NULL)
+        rc = eg_fail_nomem(err, "a dataset");
+    if (rc == EG_OK)
+        rc = manifest->open(path, true, poll, &d->manifest, err);
+    if (rc != EG_OK) {
+        dataset_close(&d->base);
+        return rc;
+    }
+    *out = &d->base;
+    return EG_OK;
+}
+
+bool eg_is_dataset(const char *path) {
+    struct stat st;
+    char *manifest = eg_files_join(path, EG_DATASET_MANIFEST);
+    if (manifest == NULL)
+        return false;
+    bool is = stat(manifest, &st) == 0 && S_ISREG(st.st_mode);
+    free(manifest);
+    return is;
+}

@@ -1,0 +1,56 @@
+/*
+** The order in which a buffer's rows are stored: by UTC day, then by coarse time, then by
+** source address, then as captured. Each day is a row group; its pages end where the
+** coarse time changes.
+**
+** Coarse time cuts the buffer's start times into a few runs of as many rows each. So a
+** window of time touches the pages of some runs, and an address a page or two of each.
+*/
+#ifndef EG_ROW_ORDER_H
+#define EG_ROW_ORDER_H
+
+#include "dataset/row_buffer.h"
+
+#define EG_DAY_MS INT64_C(86400000)
+
+typedef struct eg_layout {
+    bool dotted;           /* addresses are stored as texts, and ordered like these */
+    bool by_address;       /* else rows stay as captured within their run */
+    uint32_t n_time_runs;  /* 1 to 64 */
+    uint32_t rows_of_page; /* at most */
+} eg_layout;
+
+/* What measuring chose; see ext/README.md. */
+extern const eg_layout eg_layout_default;
+
+/* Rows of one day: elements [first, first + n_rows) of the permutation. */
+typedef struct eg_row_group {
+    int64_t day; /* days since 1970 */
+    uint32_t first, n_rows;
+    const uint32_t *page_starts; /* [n_pages] from 0 at the group's first row */
+    uint32_t n_pages;
+    int64_t min_start_ms, max_start_ms, min_end_ms, max_end_ms;
+} eg_row_group;
+
+/* A zeroed one is ready; its memory is reused. */
+typedef struct eg_row_order {
+    uint32_t *rows; /* [n_rows of the buffer] the stored order */
+    eg_row_group *groups;
+    uint32_t n_groups;
+    uint32_t group_capacity, page_capacity; /* private from here on */
+    uint64_t *keys, *spare;
+    uint32_t *page_starts;
+    int32_t *days;
+} eg_row_order;
+
+/* The day a row belongs to: that of its start, or of the export where the start lies before
+** 1970. */
+int64_t eg_row_day(const eg_rows *r, uint32_t row);
+
+/* Orders at least one row. EG_NOMEM, EG_OK. */
+eg_status eg_row_order_make(eg_row_order *o, const eg_rows *r, const eg_layout *layout,
+                            eg_err *err);
+
+void eg_row_order_close(eg_row_order *o);
+
+#endif

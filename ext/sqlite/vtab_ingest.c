@@ -1,0 +1,378 @@
+/*
+** netflow_ingest(source, target [, options])   stores captures: a row a capture
+** netflow_compact(target)                      merges a dataset's small shards: one row
+**
+** Options are words: addresses=text|uint32 compression=zstd|gzip|none partial=yes|no.
+**
+** Rows come as captures are done, so a statement that is stopped, or has a LIMIT, has stored
+** the captures it showed and none after the next. The work is the scan's: a statement that
+** scans twice, as some joins do, finds everything already there the second time.
+*/
+#include "dataset/compact.h"
+#include "dataset/ingest.h"
+#include "earlgrey.h"
+#include "sqlite/manifest_db.h"
+#include "sqlite/sql_tables.h"
+
+#include <string.h>
+
+enum {
+    INGEST_CAPTURE,
+    INGEST_STATUS,
+    INGEST_ROWS,
+    INGEST_REJECTED,
+    INGEST_LOST,
+    INGEST_SHARDS,
+    INGEST_BYTES,
+    INGEST_DETAIL,
+    INGEST_SOURCE,
+    INGEST_TARGET,
+    INGEST_OPTIONS,
+    INGEST_SURPLUS
+};
+
+enum {
+    COMPACT_DAYS,
+    COMPACT_MERGED,
+    COMPACT_MADE,
+    COMPACT_BYTES_BEFORE,
+    COMPACT_BYTES_AFTER,
+    COMPACT_TARGET,
+    COMPACT_SURPLUS
+};
+
+typedef struct store_kind {
+    const char *name;
+    const char *declaration;
+    int first_argument, n_required, n_arguments; /* argument columns follow one another */
+} store_kind;
+
+static const store_kind ingest_kind = {
+    .name = "netflow_ingest",
+    .declaration = "CREATE TABLE x(capture TEXT, status TEXT, rows INTEGER, rejected INTEGER, "
+                   "lost INTEGER, shards INTEGER, bytes INTEGER, detail TEXT, source TEXT HIDDEN, "
+                   "target TEXT HIDDEN, options TEXT HIDDEN" EG_SQL_SURPLUS ")",
+    .first_argument = INGEST_SOURCE,
+    .n_required = 2,
+    .n_arguments = 3,
+};
+static const store_kind compact_kind = {
+    .name = "netflow_compact",
+    .declaration =
+        "CREATE TABLE x(days INTEGER, merged INTEGER, made INTEGER, "
+        "bytes_before INTEGER, bytes_after INTEGER, target TEXT HIDDEN" EG_SQL_SURPLUS ")",
+    .first_argument = COMPACT_TARGET,
+    .n_required = 1,
+    .n_arguments = 1,
+};
+
+typedef struct store_table {
+    sqlite3_vtab base; /* must be first */
+    eg_connection *connection;
+    const store_kind *kind;
+} store_table;
+
+typedef struct store_cursor {
+    sqlite3_vtab_cursor base; /* must be first */
+    eg_run run;               /* for its poll */
+    eg_ingest *ingest;
+    eg_ingest_row row;
+    eg_compact_result compacted;
+    sqlite3_int64 n;
+    bool is_at_end;
+    char *arguments[3];
+} store_cursor;
+
+static int store_connect(sqlite3 *db, eg_connection *connection, const store_kind *kind,
+                         sqlite3_vtab **vtab) {
+    int rc = sqlite3_declare_vtab(db, kind->declaration);
+    if (rc == SQLITE_OK)
+        rc = eg_sql_direct_only(db);
+    if (rc != SQLITE_OK)
+        return rc;
+    store_table *t = sqlite3_malloc64(sizeof *t);
+    if (t == NULL)
+        return SQLITE_NOMEM;
+    memset(t, 0, sizeof *t);
+    t->connection = connection;
+    t->kind = kind;
+    *vtab = &t->base;
+    return SQLITE_OK;
+}
+
+static int ingest_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                          sqlite3_vtab **vtab, char **error) {
+    (void)argc, (void)argv, (void)error;
+    return store_connect(db, aux, &ingest_kind, vtab);
+}
+
+static int compact_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                           sqlite3_vtab **vtab, char **error) {
+    (void)argc, (void)argv, (void)error;
+    return store_connect(db, aux, &compact_kind, vtab);
+}
+
+static int store_disconnect(sqlite3_vtab *vtab) {
+    sqlite3_free(vtab);
+    return SQLITE_OK;
+}
+
+/* The plan is a set of bits: which arguments there are, in order. */
+static int store_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
+    const store_kind *k = ((const store_table *)vtab)->kind;
+    int terms[3] = {-1, -1, -1};
+    for (int i = 0; i < info->nConstraint; i++) {
+        const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+        int argument = c->iColumn - k->first_argument;
+        if (argument == k->n_arguments)
+            return eg_sql_surplus(vtab, k->name);
+        if (argument < 0 || argument > k->n_arguments || c->op != SQLITE_INDEX_CONSTRAINT_EQ)
+            continue;
+        if (!c->usable)
+            return SQLITE_CONSTRAINT;
+        if (terms[argument] < 0)
+            terms[argument] = i;
+    }
+    int n = 0;
+    info->idxNum = 0;
+    for (int a = 0; a < k->n_arguments; a++)
+        if (terms[a] >= 0) {
+            info->aConstraintUsage[terms[a]].argvIndex = ++n;
+            info->aConstraintUsage[terms[a]].omit = 1;
+            info->idxNum |= 1 << a;
+        }
+    info->estimatedRows = 100;
+    info->estimatedCost = (info->idxNum & ((1 << k->n_required) - 1)) + 1 == 1 << k->n_required
+                              ? 1e9
+                              : 1e99; /* as in vtab_flows.c */
+    return SQLITE_OK;
+}
+
+static int store_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
+    (void)vtab;
+    store_cursor *c = sqlite3_malloc64(sizeof *c);
+    if (c == NULL)
+        return SQLITE_NOMEM;
+    memset(c, 0, sizeof *c);
+    *out = &c->base;
+    return SQLITE_OK;
+}
+
+static void reset(store_cursor *c) {
+    eg_ingest_close(c->ingest);
+    c->ingest = NULL;
+    eg_run_close(&c->run);
+    for (size_t i = 0; i < sizeof c->arguments / sizeof c->arguments[0]; i++) {
+        sqlite3_free(c->arguments[i]);
+        c->arguments[i] = NULL;
+    }
+    c->n = 0;
+    c->is_at_end = false;
+}
+
+static int store_close(sqlite3_vtab_cursor *cursor) {
+    reset((store_cursor *)cursor);
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+/* ---- Options */
+
+static bool is_word(const char *word, size_t n, const char *expected) {
+    return n == strlen(expected) && memcmp(word, expected, n) == 0;
+}
+
+static eg_status parse_option(const char *word, size_t n, eg_dataset_options *store, bool *partial,
+                              eg_err *err) {
+    if (is_word(word, n, "addresses=text"))
+        store->layout.dotted = store->encode.dotted = true;
+    else if (is_word(word, n, "addresses=uint32"))
+        store->layout.dotted = store->encode.dotted = false;
+    else if (is_word(word, n, "compression=zstd"))
+        store->encode.compression = EG_PQ_ZSTD;
+    else if (is_word(word, n, "compression=gzip"))
+        store->encode.compression = EG_PQ_GZIP;
+    else if (is_word(word, n, "compression=none"))
+        store->encode.compression = EG_PQ_UNCOMPRESSED;
+    else if (is_word(word, n, "partial=yes") || is_word(word, n, "partial=no"))
+        *partial = word[n - 1] == 's';
+    else
+        return eg_fail(err, EG_MISUSE, -1,
+                       "netflow_ingest: option '%.*s': expected addresses=text|uint32, "
+                       "compression=zstd|gzip|none or partial=yes|no",
+                       n < 80 ? (int)n : 80, word);
+    if (store->encode.compression != EG_PQ_ZSTD)
+        store->encode.level = 0; /* the codec's own */
+    return EG_OK;
+}
+
+static eg_status parse_options(const char *text, eg_dataset_options *store, bool *partial,
+                               eg_err *err) {
+    static const char blanks[] = " ,\t\n";
+    eg_status rc = EG_OK;
+    eg_dataset_defaults(store, EARLGREY_VERSION);
+    for (const char *p = text; p != NULL && rc == EG_OK;) {
+        p += strspn(p, blanks);
+        size_t n = strcspn(p, blanks);
+        if (n == 0)
+            break;
+        rc = parse_option(p, n, store, partial, err);
+        p += n;
+    }
+    return rc;
+}
+
+/* ---- Work */
+
+static eg_status open_ingest(store_cursor *c, eg_err *err) {
+    eg_dataset_options options;
+    eg_ingest_options how = {.poll = eg_run_poll(&c->run)};
+    eg_store *store;
+    eg_status rc = parse_options(c->arguments[2], &options, &how.partial, err);
+    if (rc == EG_OK)
+        rc = eg_dataset_open(c->arguments[1], &options, &eg_sqlite_manifest, how.poll, &store, err);
+    if (rc == EG_OK)
+        rc = eg_ingest_open(c->arguments[0], strlen(c->arguments[0]), store, &how, &c->ingest, err);
+    return rc;
+}
+
+static eg_status next_capture(store_cursor *c, eg_err *err) {
+    eg_status rc = eg_ingest_next(c->ingest, &c->row, err);
+    c->is_at_end = rc != EG_OK;
+    c->n++;
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+static eg_status compact(store_cursor *c, eg_err *err) {
+    eg_dataset_options options;
+    eg_store *store;
+    if (!eg_is_dataset(c->arguments[0]))
+        return eg_fail(err, EG_MISUSE, -1, "%s: no dataset there: expected a directory with a %s",
+                       c->arguments[0], EG_DATASET_MANIFEST);
+    eg_dataset_defaults(&options, EARLGREY_VERSION);
+    eg_status rc = eg_dataset_open(c->arguments[0], &options, &eg_sqlite_manifest,
+                                   eg_run_poll(&c->run), &store, err);
+    if (rc != EG_OK)
+        return rc;
+    rc = eg_compact(store, eg_run_poll(&c->run), &c->compacted, err);
+    store->ops->close(store);
+    return rc;
+}
+
+static int store_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan, int argc,
+                        sqlite3_value **argv) {
+    (void)plan;
+    store_cursor *c = (store_cursor *)cursor;
+    const store_table *t = (const store_table *)cursor->pVtab;
+    eg_err err;
+    reset(c);
+    eg_status rc = eg_run_begin(&c->run, t->connection, &err);
+    for (int a = 0, i = 0; a < t->kind->n_arguments && i < argc && rc == EG_OK; a++) {
+        const char *text;
+        if ((index >> a & 1) == 0)
+            continue;
+        rc = eg_sql_text(argv[i++], &text, &err);
+        if (rc == EG_OK && text != NULL && (c->arguments[a] = sqlite3_mprintf("%s", text)) == NULL)
+            rc = eg_fail_nomem(&err, "an argument");
+    }
+    for (int a = 0; a < t->kind->n_required && rc == EG_OK; a++)
+        if (c->arguments[a] == NULL)
+            rc = eg_fail(&err, EG_MISUSE, -1, "%s: an argument is missing: expected %s",
+                         t->kind->name,
+                         t->kind == &ingest_kind ? "captures and where to store them"
+                                                 : "a dataset's directory");
+    if (rc == EG_OK && t->kind == &compact_kind)
+        rc = compact(c, &err);
+    else if (rc == EG_OK && (rc = open_ingest(c, &err)) == EG_OK)
+        rc = next_capture(c, &err);
+    return rc == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
+}
+
+static int store_next(sqlite3_vtab_cursor *cursor) {
+    store_cursor *c = (store_cursor *)cursor;
+    eg_err err;
+    if (c->ingest == NULL) {
+        c->is_at_end = true;
+        return SQLITE_OK;
+    }
+    return next_capture(c, &err) == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
+}
+
+static int store_eof(sqlite3_vtab_cursor *cursor) {
+    return ((const store_cursor *)cursor)->is_at_end;
+}
+
+static void result_text(sqlite3_context *ctx, const char *text) {
+    if (text != NULL)
+        sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
+}
+
+static void ingest_column(sqlite3_context *ctx, const store_cursor *c, int column) {
+    switch (column) {
+    case INGEST_CAPTURE:
+        result_text(ctx, c->row.capture);
+        break;
+    case INGEST_STATUS:
+        result_text(ctx, eg_ingest_status_name(c->row.status));
+        break;
+    case INGEST_ROWS:
+        sqlite3_result_int64(ctx, c->row.n_rows);
+        break;
+    case INGEST_REJECTED:
+        sqlite3_result_int64(ctx, c->row.n_rejected);
+        break;
+    case INGEST_LOST:
+        sqlite3_result_int64(ctx, c->row.n_lost);
+        break;
+    case INGEST_SHARDS:
+        sqlite3_result_int64(ctx, c->row.n_shards);
+        break;
+    case INGEST_BYTES:
+        sqlite3_result_int64(ctx, c->row.n_bytes);
+        break;
+    case INGEST_DETAIL:
+        result_text(ctx, c->row.detail);
+        break;
+    default:
+        if (column < INGEST_SURPLUS)
+            result_text(ctx, c->arguments[column - INGEST_SOURCE]);
+    }
+}
+
+static void compact_column(sqlite3_context *ctx, const store_cursor *c, int column) {
+    const eg_compact_result *r = &c->compacted;
+    const int64_t numbers[] = {r->n_days, r->n_merged, r->n_made, r->bytes_before, r->bytes_after};
+    if (column < COMPACT_TARGET)
+        sqlite3_result_int64(ctx, numbers[column]);
+    else if (column == COMPACT_TARGET)
+        result_text(ctx, c->arguments[0]);
+}
+
+static int store_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
+    const store_cursor *c = (const store_cursor *)cursor;
+    if (((const store_table *)cursor->pVtab)->kind == &ingest_kind)
+        ingest_column(ctx, c, column);
+    else
+        compact_column(ctx, c, column);
+    return SQLITE_OK;
+}
+
+static int store_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
+    *rowid = ((const store_cursor *)cursor)->n;
+    return SQLITE_OK;
+}
+
+#define STORE_MODULE(prefix)                                                                       \
+    {                                                                                              \
+        .iVersion = 2, .xConnect = prefix##_connect, .xBestIndex = store_best_index,               \
+        .xDisconnect = store_disconnect, .xOpen = store_open, .xClose = store_close,               \
+        .xFilter = store_filter, .xNext = store_next, .xEof = store_eof, .xColumn = store_column,  \
+        .xRowid = store_rowid,                                                                     \
+    }
+static const sqlite3_module ingest_module = STORE_MODULE(ingest);
+static const sqlite3_module compact_module = STORE_MODULE(compact);
+
+int eg_register_ingest(eg_connection *c) {
+    int rc = eg_sql_module(c, "netflow_ingest", &ingest_module);
+    return rc == SQLITE_OK ? eg_sql_module(c, "netflow_compact", &compact_module) : rc;
+}
