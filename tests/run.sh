@@ -210,6 +210,7 @@ fault_in() { # variant
     MALLOC_PERTURB_=0 run_tap read "build/$1/fault/fault_read" "$TMP/captures"
 }
 suite_fault() { fault_in release; }
+suite_kills() { run_tap kills "$PYTHON" tests/fault/kills.py; }
 suite_fault_asan() { fault_in asan; }
 
 python_in() { # script args…
@@ -234,7 +235,7 @@ suite_differential_asan() {
 
 suite_programs() { python_in tests/interop/programs.py; }
 
-ALL="unit_valgrind style unit sql lua corpus product parquet_testing generated oracle truncation differential fault
+ALL="unit_valgrind style unit sql lua corpus product parquet_testing generated oracle truncation differential fault kills
     unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 

@@ -121,7 +121,7 @@ static eg_status dataset_partial(eg_store *base, eg_stored_capture **list, size_
 /* Lays the outputs of a capture aside; files that are left are deleted. */
 static void drop_outputs(dataset *d) {
     for (size_t i = 0; i < d->n_outputs; i++) {
-        if (d->outputs[i].temporary != NULL)
+        if (d->outputs[i].temporary != NULL && d->outputs[i].temporary[0] != '\0')
             (void)unlinkat(d->directory, d->outputs[i].temporary, 0);
         eg_shard_output_close(&d->outputs[i]);
     }

@@ -112,7 +112,9 @@ static eg_status manifest_open(const char *directory, bool for_writing, eg_poll 
         return eg_fail_nomem(err, "the manifest");
     *m = (eg_manifest){.path = sqlite3_mprintf("%s/" EG_DATASET_MANIFEST, directory)};
     eg_status rc = m->path != NULL ? EG_OK : eg_fail_nomem(err, "the manifest");
-    int flags = for_writing ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    /* Readers, too, have to be able to roll back what a killed writer left in the journal.
+    ** Where the file cannot be written SQLite opens it for reading. */
+    int flags = SQLITE_OPEN_READWRITE | (for_writing ? SQLITE_OPEN_CREATE : 0);
     if (rc == EG_OK && sqlite3_open_v2(m->path, &m->db, flags, NULL) != SQLITE_OK)
         rc = fail_sql(m, err);
     int64_t version = 0;

@@ -2,7 +2,9 @@
 -- end.
 --
 -- A job is a table { name, usage, options, run }. `run(options, source, conn)`
--- does the work and gives the exit code, or nil and a message.
+-- does the work and gives the exit code, or nil and a message (and true where the
+-- usage was wrong). Without operands the source is the samples; nil where
+-- `no_samples` is set.
 
 local args = require "earlgrey.args"
 local earlgrey = require "earlgrey"
@@ -77,11 +79,14 @@ function M.run(job)
     io.stdout:write(job.usage)
     return M.DONE
   end
-  if #operands == 0 then
+  if #operands == 0 and not job.no_samples then
     operands[1] = samples(arg[0])
   end
-  local source, message = join(operands)
-  if not source then
+  local source, message
+  if #operands > 0 then
+    source, message = join(operands)
+  end
+  if message then
     complain(job, message .. "; see --help")
     return M.WRONG_USAGE
   end

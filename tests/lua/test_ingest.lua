@@ -1,0 +1,131 @@
+-- scripts/ingest.lua: what is stored, what is refused, exit codes.
+
+local earlgrey = require "earlgrey"
+local json = require "json"
+local synth = require "tests.lua.synth"
+local tap = require "tests.lua.tap"
+
+local folder <close> = tap.folder()
+local DIR <const> = folder.path
+
+local function ingest(args)
+  return tap.run(tap.program .. " scripts/ingest.lua " .. args)
+end
+
+local function rows(source)
+  local conn <close> = assert(earlgrey.open())
+  return conn:row("SELECT count(*) AS n, sum(bytes) AS bytes FROM netflow(?1)", source)
+end
+
+local function write(name, first, last)
+  local datagrams = {}
+  for i = first, last do
+    datagrams[#datagrams + 1] = {
+      sequence = i - 1,
+      records = { { src = "10.0.0." .. i, dst = "10.9.9.9", bytes = i, packets = 1 } },
+    }
+  end
+  synth.write(DIR .. "/" .. name, datagrams)
+end
+
+-- Old enough not to be taken for growing when it is cut.
+local function age(name)
+  os.execute("touch -d '2 hours ago' " .. tap.quote(DIR .. "/" .. name))
+end
+
+write("a.pcap", 1, 9)
+write("b.pcap", 10, 20)
+
+tap.case("captures are stored, and a line of totals says what", function()
+  local out, err, code = ingest(("%s/a.pcap %s/b.pcap --to %s/flows"):format(DIR, DIR, DIR))
+  tap.matches(out, "a%.pcap +stored +9 ")
+  tap.matches(out, "captures stored 2, already there 0, refused 0; flows 20, lost flows 0, rejected 0, bytes %d+\n$")
+  tap.equal(err, "")
+  tap.equal(code, 0)
+  tap.equal(rows(DIR .. "/flows").n, 20)
+  tap.equal(rows(DIR .. "/flows").bytes, 210)
+end)
+
+tap.case("the same content under another name and compression is already there", function()
+  os.execute(("gzip -c %s > %s"):format(tap.quote(DIR .. "/a.pcap"), tap.quote(DIR .. "/other.gz")))
+  local out, err, code = ingest(("%s/other.gz --to %s/flows --format json"):format(DIR, DIR))
+  local list = json.decode(out)
+  tap.equal(#list, 1)
+  tap.equal(list[1].status, "already there")
+  tap.equal(list[1].rows, 0)
+  tap.matches(err, "already there 1")
+  tap.equal(code, 0)
+  tap.equal(rows(DIR .. "/flows").n, 20)
+end)
+
+tap.case("a capture that ends within a packet and is young is refused, and stored with --partial", function()
+  local whole = tap.read_file(DIR .. "/b.pcap")
+  tap.write_file(DIR .. "/growing.pcap", whole:sub(1, -40))
+  local out, _, code = ingest(("%s/growing.pcap --to %s/partial"):format(DIR, DIR))
+  tap.matches(out, "growing +0 .*less than a minute ago")
+  tap.equal(code, 3)
+  tap.equal(rows(DIR .. "/partial").n, 0)
+  out, _, code = ingest(("%s/growing.pcap --to %s/partial --partial"):format(DIR, DIR))
+  tap.matches(out, "stored +10 ")
+  tap.equal(code, 3) -- the packet that is cut counts as rejected
+  tap.equal(rows(DIR .. "/partial").n, 10)
+end)
+
+tap.case("the grown capture replaces its partial one; the part alone is then already there", function()
+  tap.write_file(DIR .. "/growing.pcap", tap.read_file(DIR .. "/b.pcap"))
+  local out, _, code = ingest(("%s/growing.pcap --to %s/partial"):format(DIR, DIR))
+  tap.matches(out, "stored +11 .*replaces the part of it that was stored before")
+  tap.equal(code, 0)
+  tap.equal(rows(DIR .. "/partial").n, 11)
+  tap.write_file(DIR .. "/growing.pcap", tap.read_file(DIR .. "/b.pcap"):sub(1, -40))
+  out = ingest(("%s/growing.pcap --to %s/partial"):format(DIR, DIR))
+  tap.matches(out, "already there")
+  tap.equal(rows(DIR .. "/partial").n, 11)
+end)
+
+tap.case("an old capture that is cut is stored, and exits 3", function()
+  tap.write_file(DIR .. "/cut.pcap", tap.read_file(DIR .. "/a.pcap"):sub(1, -40))
+  age("cut.pcap")
+  local out, _, code = ingest(("%s/cut.pcap --to %s/cut"):format(DIR, DIR))
+  tap.matches(out, "stored +8 .*ends within a packet")
+  tap.equal(code, 3)
+end)
+
+tap.case("--compact merges the shards of a day", function()
+  local out, err, code = ingest("--compact " .. DIR .. "/flows")
+  tap.matches(out, "\n +1 +2 +1 ")
+  tap.equal(err, "")
+  tap.equal(code, 0)
+  tap.equal(rows(DIR .. "/flows").n, 20)
+end)
+
+tap.case("captures stay stored where a later one fails", function()
+  tap.write_file(DIR .. "/text.txt", "no capture")
+  write("c.pcap", 30, 33)
+  local _, err, code = ingest(("%s/c.pcap %s/text.txt --to %s/flows"):format(DIR, DIR, DIR))
+  tap.matches(err, "text%.txt: not a pcap or pcapng capture")
+  tap.equal(code, 1)
+  tap.equal(rows(DIR .. "/flows").n, 24)
+end)
+
+tap.case("wrong usage is told", function()
+  for args, message in pairs {
+    [""] = "a capture is missing",
+    ["samples"] = "%-%-to is missing",
+    ["samples --compact x"] = "%-%-compact takes no captures",
+    ["samples --to x --addresses int"] = "'int' is not text or uint32",
+    ["samples --to ''"] = "'' is not a path",
+  } do
+    local _, err, code = ingest(args)
+    tap.matches(err, message)
+    tap.equal(code, 2, args)
+  end
+end)
+
+tap.case("a target that is no directory is an error that names it", function()
+  local _, err, code = ingest(("samples --to %s/a.pcap"):format(DIR))
+  tap.matches(err, "a%.pcap: Not a directory")
+  tap.equal(code, 1)
+end)
+
+return tap.finish()
