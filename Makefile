@@ -36,7 +36,8 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(DATASET_SRC:%=ext/dataset/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
-UNIT_TESTS = test_batch test_capture test_filelist test_filter test_frame test_group test_intern \
+UNIT_TESTS = test_address_order test_batch test_capture test_dataset test_filelist \
+	test_filter test_frame test_group test_identity test_intern \
 	test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec test_pq_delta \
 	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift \
 	test_predicate test_reasons test_reassembly test_savefile test_scan \
