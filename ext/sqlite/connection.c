@@ -7,6 +7,8 @@
 #include "query/scan.h"
 #include "sqlite/manifest_db.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,17 +87,49 @@ static bool holds_parquet(const char *path, eg_poll poll) {
 
 typedef enum source_form { CAPTURES, PARQUET, DATASET } source_form;
 
+/* Whether a file begins like Parquet. */
+static eg_status begins_parquet(const char *path, bool *begins, eg_err *err) {
+    char magic[4], text[128];
+    size_t n = 0;
+    ssize_t more = 1;
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    while (fd >= 0 && n < sizeof magic && more != 0) {
+        more = read(fd, magic + n, sizeof magic - n);
+        if (more < 0 && errno != EINTR)
+            break;
+        n += more > 0 ? (size_t)more : 0;
+    }
+    int reason = errno;
+    *begins = n == sizeof magic && memcmp(magic, "PAR1", sizeof magic) == 0;
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 && more >= 0 ? EG_OK
+                                : eg_fail(err, EG_IO, -1, "%s: %s: %s", path,
+                                          fd < 0 ? "cannot be opened" : "cannot be read",
+                                          strerror_r(reason, text, sizeof text));
+}
+
 /* What the first entry of a source is; entries of one list are of one kind. */
-static source_form form_of(const char *entry, eg_poll poll) {
+static eg_status form_of(const char *entry, eg_poll poll, source_form *form, eg_err *err) {
     struct stat st;
     size_t n = strlen(entry);
+    bool is_parquet = false;
+    eg_status rc = EG_OK;
+    *form = CAPTURES;
     if (stat(entry, &st) != 0) /* a glob, or nothing */
-        return n > 8 && eg_name_equal(".parquet", entry + n - 8, 8) ? PARQUET : CAPTURES;
-    if (S_ISREG(st.st_mode))
-        return eg_shard_is_parquet(entry) ? PARQUET : CAPTURES;
-    if (!S_ISDIR(st.st_mode))
-        return CAPTURES;
-    return eg_is_dataset(entry) ? DATASET : holds_parquet(entry, poll) ? PARQUET : CAPTURES;
+        is_parquet = n > 8 && eg_name_equal(".parquet", entry + n - 8, 8);
+    else if (S_ISREG(st.st_mode))
+        rc = begins_parquet(entry, &is_parquet, err);
+    else if (S_ISDIR(st.st_mode) && eg_is_dataset(entry))
+        *form = DATASET;
+    else if (S_ISDIR(st.st_mode))
+        is_parquet = holds_parquet(entry, poll);
+    if (is_parquet)
+        *form = PARQUET;
+    return rc;
 }
 
 static eg_status open_shards(eg_run *r, source_form form, const char *entry, const char *source,
@@ -124,8 +158,14 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
     char *entry = strndup(source, end != NULL ? (size_t)(end - source) : n_bytes);
     if (entry == NULL)
         return eg_fail_nomem(err, "a source");
-    source_form form = form_of(entry, r->spec.poll);
-    eg_status rc;
+    source_form form = CAPTURES;
+    eg_status rc = EG_OK;
+    if (r->kind != EG_SOURCE_CAPTURES || eg_is_dataset(entry))
+        rc = form_of(entry, r->spec.poll, &form, err);
+    if (rc != EG_OK) {
+        free(entry);
+        return rc;
+    }
     if (form == CAPTURES && r->kind == EG_SOURCE_PARQUET)
         rc = eg_fail(err, EG_UNSUPPORTED, -1,
                      "%s: no Parquet there: expected a Parquet file, a directory or glob of them, "

@@ -332,12 +332,13 @@ static eg_status add_capture(eg_manifest *m, const eg_capture_record *r, int64_t
 
 /* The capture that another one continues stays known, with nothing in it. */
 static eg_status drop_continued(eg_manifest *m, const eg_capture_id *id, eg_err *err) {
+#define OF_CAPTURE " WHERE capture = (SELECT id FROM capture WHERE hash = ?1)"
     static const char *const changes[] = {
-        "UPDATE shard SET state = 'removed' WHERE capture = (SELECT id FROM capture WHERE hash = "
-        "?1)",
-        "DELETE FROM audit WHERE capture = (SELECT id FROM capture WHERE hash = ?1)",
-        "DELETE FROM loss WHERE capture = (SELECT id FROM capture WHERE hash = ?1)",
-        "UPDATE capture SET state = 'continued', flows = 0 WHERE hash = ?1"};
+        ("UPDATE shard SET state = 'removed'" OF_CAPTURE),
+        ("DELETE FROM audit" OF_CAPTURE),
+        ("DELETE FROM loss" OF_CAPTURE),
+        "UPDATE capture SET state = 'continued', flows = 0 WHERE hash = ?1",
+    };
     char hex[2 * sizeof *id + 1];
     eg_status rc = EG_OK;
     eg_files_hex(id, hex);

@@ -93,7 +93,7 @@ static int group_connect(sqlite3 *db, eg_connection *connection, const group_kin
     sqlite3_str_appendall(declare, kind->arguments);
     for (int c = 0; c < EG_N_COLUMNS; c++)
         if (is_filter((eg_column)c))
-            eg_sql_declare_as_hidden(declare, (eg_column)c, true);
+            eg_sql_declare_as_hidden(declare, (eg_column)c, false);
     int rc = eg_sql_declare_table(db, declare);
     if (rc == SQLITE_OK)
         rc = eg_sql_direct_only(db);

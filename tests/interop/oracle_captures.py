@@ -115,6 +115,8 @@ def expected_times(uptime, secs, nsecs, first, last):
     if duration >= 1 << 31:
         flag |= 1
         duration = 0
+    if end - duration < 0:
+        flag |= 4
     return end - duration, end, duration, flag
 
 
