@@ -17,8 +17,8 @@ BENCH_RECORDS = 2000000
 
 # ---- Nothing below needs editing
 
-BASE_SRC = intern.c pool.c status.c
-FLOW_SRC = address_order.c batch.c predicate.c schema.c
+BASE_SRC = array.c intern.c pool.c radix.c status.c
+FLOW_SRC = address_order.c batch.c file_walk.c predicate.c schema.c
 CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c \
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c \

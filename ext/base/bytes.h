@@ -1,5 +1,6 @@
 /*
-** Byte loads. Input comes from the wire and from files: it is read byte by
+** Byte loads, and the order of byte strings. Input comes from the wire and from files: it is read
+*byte by
 ** byte into a value, never through a cast pointer or a packed struct (compilers
 ** turn these into one load and a swap).
 */
@@ -7,7 +8,9 @@
 #define EG_BYTES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint16_t eg_be16(const uint8_t *p) {
     return (uint16_t)((p[0] << 8) | p[1]);
@@ -36,6 +39,13 @@ static inline uint16_t eg_load16(const uint8_t *p, bool big_endian) {
 
 static inline uint32_t eg_load32(const uint8_t *p, bool big_endian) {
     return big_endian ? eg_be32(p) : eg_le32(p);
+}
+
+/* The order of memcmp, a beginning before what goes on: below, at or above 0. */
+static inline int eg_bytes_compare(const void *a, size_t n_a, const void *b, size_t n_b) {
+    size_t n = n_a < n_b ? n_a : n_b;
+    int c = n > 0 ? memcmp(a, b, n) : 0;
+    return c != 0 ? c : (n_a > n_b) - (n_a < n_b);
 }
 
 #endif

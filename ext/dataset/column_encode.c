@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/radix.h"
 #include "flow/address_order.h"
 #include "parquet/pq_delta.h"
 
@@ -17,8 +19,6 @@
 #define BLOOM_VALUE_BITS 8        /* one absent address in 25 or so gets through */
 #define BLOOM_LEAST_ENTRIES 4096u /* of fewer, the dictionary is as quick to look at */
 #define SIGN (UINT64_C(1) << 63)  /* flipped, signed numbers sort as unsigned ones */
-#define RADIX_BITS 11
-#define RADIX (1u << RADIX_BITS)
 
 typedef struct slot {
     uint64_t value;
@@ -201,33 +201,6 @@ static slot *find_slot(eg_encoder *e, unsigned slot_bits, uint64_t value) {
             return &e->slots[at];
 }
 
-/* Sorts words in *words by the digits that differ, lowest first; *spare is as large. */
-static void sort_words(uint64_t **words, uint64_t **spare, uint32_t n, unsigned low_bit) {
-    uint64_t any = 0, all = UINT64_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        any |= (*words)[i];
-        all &= (*words)[i];
-    }
-    for (unsigned shift = low_bit; shift < 64; shift += RADIX_BITS) {
-        uint32_t starts[RADIX] = {0}, sum = 0;
-        const uint64_t *from = *words;
-        uint64_t *to = *spare;
-        if (((any ^ all) >> shift & (RADIX - 1)) == 0)
-            continue;
-        for (uint32_t i = 0; i < n; i++)
-            starts[from[i] >> shift & (RADIX - 1)]++;
-        for (uint32_t d = 0; d < RADIX; d++) {
-            uint32_t count = starts[d];
-            starts[d] = sum;
-            sum += count;
-        }
-        for (uint32_t i = 0; i < n; i++)
-            to[starts[from[i] >> shift & (RADIX - 1)]++] = from[i];
-        *spare = *words;
-        *words = to;
-    }
-}
-
 /* Of numbers in e->values, by hash; 0 where there are more than max_entries distinct
 ** ones. The entries are in e->entries, in signed order. */
 static uint32_t code_hashed(eg_encoder *e, uint32_t n, bool wide, uint32_t max_entries) {
@@ -248,7 +221,7 @@ static uint32_t code_hashed(eg_encoder *e, uint32_t n, bool wide, uint32_t max_e
         e->codes[i] = s->code_plus_1 - 1;
     }
     /* From order of arrival to order of value. */
-    sort_words(&e->sorted, &e->spare, n_entries, 0);
+    eg_radix_sort(&e->sorted, &e->spare, n_entries, 0);
     uint32_t *place = (uint32_t *)e->spare;
     for (uint32_t c = 0; c < n_entries; c++) {
         e->entries[c] = (int64_t)(e->sorted[c] ^ SIGN);
@@ -264,7 +237,7 @@ static uint32_t code_sorted(eg_encoder *e, uint32_t n) {
     const uint32_t *values = e->values;
     for (uint32_t i = 0; i < n; i++)
         e->sorted[i] = (uint64_t)values[i] << 32 | i;
-    sort_words(&e->sorted, &e->spare, n, 32);
+    eg_radix_sort(&e->sorted, &e->spare, n, 32);
     uint32_t n_entries = 0;
     for (uint32_t i = 0; i < n; i++) {
         int64_t value = (int64_t)(e->sorted[i] >> 32);
@@ -306,9 +279,7 @@ static eg_status write_addresses(eg_encoder *e, uint32_t n_entries, eg_err *err)
 
 static int compare_texts(const void *a, const void *b) {
     const eg_pq_bytes *x = a, *y = b;
-    uint32_t n = x->n_bytes < y->n_bytes ? x->n_bytes : y->n_bytes;
-    int order = n == 0 ? 0 : memcmp(x->data, y->data, n);
-    return order != 0 ? order : (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes);
+    return eg_bytes_compare(x->data, x->n_bytes, y->data, y->n_bytes);
 }
 
 /* Codes of texts, or protocol numbers, of which few are in use: e->entries has the

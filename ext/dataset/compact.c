@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "dataset/dataset_files.h"
 #include "dataset/row_buffer.h"
 #include "parquet/shard_source.h"
@@ -26,14 +27,8 @@ typedef struct shard_notes {
 
 static eg_status note_shard(void *arg, const eg_manifest_shard *shard, eg_err *err) {
     shard_notes *list = arg;
-    if (list->n == list->capacity) {
-        size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
-        shard_note *notes = realloc(list->notes, capacity * sizeof *notes);
-        if (notes == NULL)
-            return eg_fail_nomem(err, "a list of shards");
-        list->notes = notes;
-        list->capacity = capacity;
-    }
+    if (!eg_array_grow(&list->notes, &list->capacity, list->n, sizeof *list->notes))
+        return eg_fail_nomem(err, "a list of shards");
     shard_note *n = &list->notes[list->n];
     *n = (shard_note){.id = shard->id,
                       .day = shard->day,

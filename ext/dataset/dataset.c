@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "dataset/dataset_files.h"
 #include "dataset/group_encode.h"
 #include "dataset/shard_output.h"
@@ -39,7 +40,6 @@ typedef struct dataset {
     const eg_intern *texts;     /* borrowed */
     eg_pq_bytes *code_texts[2]; /* of each buffer's codes; owned */
     eg_shard_output *outputs;   /* [n_outputs] finished ones and open ones */
-    uint64_t *last_use;         /* [n_outputs] */
     size_t n_outputs, capacity, n_open;
     uint64_t n_uses;
     const eg_pq_key_value *key_values; /* for the shards that are finished now */
@@ -133,41 +133,26 @@ static eg_status finish_output(dataset *d, eg_shard_output *o, eg_err *err) {
     return eg_shard_output_finish(o, d->path, d->key_values, d->n_key_values, err);
 }
 
-static eg_status make_room(dataset *d, eg_err *err) {
-    if (d->n_outputs < d->capacity)
-        return EG_OK;
-    size_t capacity = d->capacity == 0 ? 8 : d->capacity * 2;
-    eg_shard_output *outputs = realloc(d->outputs, capacity * sizeof *outputs);
-    if (outputs != NULL)
-        d->outputs = outputs;
-    uint64_t *last_use = realloc(d->last_use, capacity * sizeof *last_use);
-    if (last_use != NULL)
-        d->last_use = last_use;
-    if (outputs == NULL || last_use == NULL)
-        return eg_fail_nomem(err, "a list of shards");
-    d->capacity = capacity;
-    return EG_OK;
-}
-
 /* The open output of a day, made where there is none. */
 static eg_status output_of(dataset *d, int64_t day, eg_shard_output **out, eg_err *err) {
-    size_t oldest = SIZE_MAX;
+    eg_shard_output *oldest = NULL;
     for (size_t i = 0; i < d->n_outputs; i++) {
-        if (d->outputs[i].writer == NULL)
+        eg_shard_output *o = &d->outputs[i];
+        if (o->writer == NULL)
             continue;
-        if (d->outputs[i].day == day) {
-            d->last_use[i] = ++d->n_uses;
-            *out = &d->outputs[i];
+        if (o->day == day) {
+            o->last_use = ++d->n_uses;
+            *out = o;
             return EG_OK;
         }
-        if (oldest == SIZE_MAX || d->last_use[i] < d->last_use[oldest])
-            oldest = i;
+        if (oldest == NULL || o->last_use < oldest->last_use)
+            oldest = o;
     }
-    eg_status rc = make_room(d, err);
-    if (rc == EG_OK && d->n_open >= MAX_OPEN)
-        rc = finish_output(d, &d->outputs[oldest], err);
+    eg_status rc = d->n_open >= MAX_OPEN ? finish_output(d, oldest, err) : EG_OK;
     if (rc != EG_OK)
         return rc;
+    if (!eg_array_grow(&d->outputs, &d->capacity, d->n_outputs, sizeof *d->outputs))
+        return eg_fail_nomem(err, "a list of shards");
     char name[64];
     snprintf(name, sizeof name, "%ld-%zu.parquet.tmp", (long)getpid(), d->n_outputs);
     char *temporary = eg_files_join(EG_FILES_TEMPORARY, name);
@@ -177,8 +162,8 @@ static eg_status output_of(dataset *d, int64_t day, eg_shard_output **out, eg_er
                               &d->outputs[d->n_outputs], err);
     if (rc != EG_OK)
         return rc;
-    d->last_use[d->n_outputs] = ++d->n_uses;
     *out = &d->outputs[d->n_outputs++];
+    (*out)->last_use = ++d->n_uses;
     d->n_open++;
     return EG_OK;
 }
@@ -454,7 +439,6 @@ static void dataset_close(eg_store *base) {
     if (d->directory >= 0)
         close(d->directory);
     free(d->outputs);
-    free(d->last_use);
     free(d->path);
     free(d);
 }

@@ -2,7 +2,7 @@
 ** A step: batches go from the source into the store until the watch says that a capture
 ** ended; then it is committed, or dropped, as what is known of it by then asks for.
 **
-** The store is locked from the first row of a capture to its end. Only then is its content
+** The store is locked while a file is read. Only at a capture's end is its content
 ** known, so a capture that was stored before is read, encoded and dropped; but files that
 ** look as they did when they were stored are first read for their ids alone.
 */
@@ -24,7 +24,6 @@ struct eg_ingest {
     eg_ingest_options options;
     eg_filelist list; /* of all files; sources are opened for one at a time */
     size_t next_file;
-    int64_t total_bytes, done_bytes;
 
     /* Of the file being read: */
     eg_intern *texts;
@@ -275,8 +274,6 @@ eg_status eg_ingest_open(const char *source, size_t n_bytes, eg_store *store,
         eg_ingest_close(g);
         return rc;
     }
-    for (size_t i = 0; i < g->list.n_files; i++)
-        g->total_bytes += g->list.files[i].size_bytes;
     *out = g;
     return EG_OK;
 }
@@ -302,17 +299,8 @@ eg_status eg_ingest_next(eg_ingest *g, eg_ingest_row *row, eg_err *err) {
         }
         if (rc != EG_DONE)
             return rc;
-        g->done_bytes += g->list.files[g->next_file - 1].size_bytes;
         close_file(g);
     }
-}
-
-void eg_ingest_progress(const eg_ingest *g, int64_t *done_bytes, int64_t *total_bytes) {
-    int64_t of_file = 0, size;
-    if (g->source != NULL)
-        g->source->ops->progress(g->source, &of_file, &size);
-    *done_bytes = g->done_bytes + of_file;
-    *total_bytes = g->total_bytes;
 }
 
 void eg_ingest_close(eg_ingest *g) {

@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/radix.h"
 #include "flow/address_order.h"
 
 #define ROW_BITS 20
 _Static_assert(EG_ROWS_MAX == UINT32_C(1) << ROW_BITS, "a row's number fills the lowest bits");
 #define KEY_BITS 32
 #define RUN_SHIFT (ROW_BITS + KEY_BITS)
-#define RADIX_BITS 11
-#define RADIX (1u << RADIX_BITS)
 
 #define MAX_TIME_RUNS 64
 #define SAMPLES 4096
@@ -84,34 +83,6 @@ static void fill_keys(eg_row_order *o, const eg_rows *r, const eg_layout *layout
         if (layout->by_address)
             key = layout->dotted ? eg_ip4_text_key(r->v.SRCADDR[i]) : r->v.SRCADDR[i];
         o->keys[i] = run << RUN_SHIFT | key << ROW_BITS | i;
-    }
-}
-
-/* Sorts o->keys by the bits above ROW_BITS; passes in which all agree are left out. */
-static void sort_keys(eg_row_order *o, uint32_t n) {
-    uint64_t any = 0, all = UINT64_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        any |= o->keys[i];
-        all &= o->keys[i];
-    }
-    uint64_t differ = any ^ all;
-    for (unsigned shift = ROW_BITS; shift < 64; shift += RADIX_BITS) {
-        uint32_t starts[RADIX] = {0};
-        if ((differ >> shift & (RADIX - 1)) == 0)
-            continue;
-        for (uint32_t i = 0; i < n; i++)
-            starts[o->keys[i] >> shift & (RADIX - 1)]++;
-        uint32_t sum = 0;
-        for (uint32_t d = 0; d < RADIX; d++) {
-            uint32_t count = starts[d];
-            starts[d] = sum;
-            sum += count;
-        }
-        for (uint32_t i = 0; i < n; i++)
-            o->spare[starts[o->keys[i] >> shift & (RADIX - 1)]++] = o->keys[i];
-        uint64_t *keys = o->keys;
-        o->keys = o->spare;
-        o->spare = keys;
     }
 }
 
@@ -248,7 +219,7 @@ eg_status eg_row_order_make(eg_row_order *o, const eg_rows *r, const eg_layout *
     if (rc != EG_OK)
         return rc;
     fill_keys(o, r, layout);
-    sort_keys(o, r->n_rows);
+    eg_radix_sort(&o->keys, &o->spare, r->n_rows, ROW_BITS);
     if (is_one_day(r)) {
         o->groups[0] = (eg_row_group){.day = eg_row_day(r, 0), .n_rows = r->n_rows};
         o->n_groups = 1;

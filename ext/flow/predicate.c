@@ -4,15 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static eg_status append(eg_predicate *p, const eg_term *term, eg_err *err) {
-    if (p->n_terms == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 8;
-        eg_term *terms = realloc(p->terms, capacity * sizeof *terms);
-        if (terms == NULL)
-            return eg_fail_nomem(err, "a predicate");
-        p->terms = terms;
-        p->capacity = capacity;
+#include "base/array.h"
+#include "base/bytes.h"
+
+bool eg_term_takes_text(const eg_term *t, const void *text, size_t n_bytes) {
+    int c = eg_bytes_compare(text, n_bytes, t->text, t->text_bytes);
+    switch (t->op) {
+    case EG_TEXT_EQ:
+        return c == 0;
+    case EG_TEXT_NE:
+        return c != 0;
+    case EG_TEXT_LT:
+        return c < 0;
+    case EG_TEXT_LE:
+        return c <= 0;
+    case EG_TEXT_GT:
+        return c > 0;
+    case EG_TEXT_GE:
+        return c >= 0;
     }
+    return false;
+}
+
+static eg_status append(eg_predicate *p, const eg_term *term, eg_err *err) {
+    if (!eg_array_grow(&p->terms, &p->capacity, p->n_terms, sizeof *p->terms))
+        return eg_fail_nomem(err, "a predicate");
     p->terms[p->n_terms++] = *term;
     return EG_OK;
 }

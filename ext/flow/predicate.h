@@ -47,6 +47,9 @@ typedef struct eg_predicate {
     size_t capacity;
 } eg_predicate;
 
+/* Whether a text passes a TEXT term. */
+bool eg_term_takes_text(const eg_term *t, const void *text, size_t n_bytes);
+
 /* A zeroed eg_predicate is the empty one: every row passes. */
 
 /* Appends a test. The SET and TEXT forms copy their argument; a set is sorted

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/bytes.h"
 #include "parquet/pq_bloom.h"
 #include "parquet/pq_delta.h"
 #include "parquet/pq_rle.h"
@@ -152,17 +153,11 @@ static eg_pq_span keep_bound(eg_pq_chunk_data *out, const eg_pq_chunk_input *in,
     return span;
 }
 
-static int compare_texts(const eg_pq_bytes *a, const eg_pq_bytes *b) {
-    uint32_t n = a->n_bytes < b->n_bytes ? a->n_bytes : b->n_bytes;
-    int order = n == 0 ? 0 : memcmp(a->data, b->data, n);
-    return order != 0 ? order : (a->n_bytes > b->n_bytes) - (a->n_bytes < b->n_bytes);
-}
-
 /* Whether value a comes before value b. */
 static bool is_less(const eg_pq_chunk_input *in, size_t a, size_t b) {
     if (in->type == EG_PQ_BYTE_ARRAY) {
         const eg_pq_bytes *v = in->values;
-        return compare_texts(&v[a], &v[b]) < 0;
+        return eg_bytes_compare(v[a].data, v[a].n_bytes, v[b].data, v[b].n_bytes) < 0;
     }
     if (in->type == EG_PQ_INT32) {
         const int32_t *v = in->values;

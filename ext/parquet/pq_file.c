@@ -462,12 +462,6 @@ static int compare_signed_bytes(eg_pq_bytes a, eg_pq_bytes b) {
     return 0;
 }
 
-static int compare_bytes(eg_pq_bytes a, eg_pq_bytes b) {
-    uint32_t n = a.n_bytes < b.n_bytes ? a.n_bytes : b.n_bytes;
-    int order = n > 0 ? memcmp(a.data, b.data, n) : 0;
-    return order != 0 ? order : (a.n_bytes > b.n_bytes) - (a.n_bytes < b.n_bytes);
-}
-
 static double load_real(eg_pq_type type, const uint8_t *p) {
     if (type == EG_PQ_FLOAT) {
         uint32_t bits = eg_le32(p);
@@ -503,8 +497,9 @@ int eg_pq_column_compare(const eg_pq_column *c, eg_pq_bytes a, eg_pq_bytes b) {
         return (x > y) - (x < y);
     }
     default:
-        return c->logical == EG_PQ_LOGICAL_DECIMAL ? compare_signed_bytes(a, b)
-                                                   : compare_bytes(a, b);
+        return c->logical == EG_PQ_LOGICAL_DECIMAL
+                   ? compare_signed_bytes(a, b)
+                   : eg_bytes_compare(a.data, a.n_bytes, b.data, b.n_bytes);
     }
 }
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/array.h"
+
 #define MAGIC "PAR1"
 
 /* What is written at the end, of one chunk. */
@@ -31,7 +33,8 @@ struct eg_pq_writer {
     const char *created_by;
     int64_t n_bytes, n_rows;
     group *groups; /* owned */
-    uint32_t n_groups, capacity;
+    uint32_t n_groups;
+    size_t capacity;
     eg_pq_arena arena;
 };
 
@@ -221,14 +224,8 @@ static eg_status add_chunk(eg_pq_writer *w, const eg_pq_chunk_data *c,
 
 eg_status eg_pq_writer_add(eg_pq_writer *w, const eg_pq_chunk_data *const *chunks,
                            const eg_pq_sorting_column *sorting, uint32_t n_sorting, eg_err *err) {
-    if (w->n_groups == w->capacity) {
-        uint32_t capacity = w->capacity == 0 ? 16 : w->capacity * 2;
-        group *groups = realloc(w->groups, capacity * sizeof *groups);
-        if (groups == NULL)
-            return eg_fail_nomem(err, "a list of row groups");
-        w->groups = groups;
-        w->capacity = capacity;
-    }
+    if (!eg_array_grow(&w->groups, &w->capacity, w->n_groups, sizeof *w->groups))
+        return eg_fail_nomem(err, "a list of row groups");
     group *g = &w->groups[w->n_groups];
     memset(g, 0, sizeof *g);
     eg_status rc = take(w, w->n_columns, sizeof *g->chunks, (void **)&g->chunks, err);
@@ -261,16 +258,8 @@ eg_status eg_pq_writer_add(eg_pq_writer *w, const eg_pq_chunk_data *const *chunk
     return EG_OK;
 }
 
-int64_t eg_pq_writer_rows(const eg_pq_writer *w) {
-    return w->n_rows;
-}
-
 int64_t eg_pq_writer_bytes(const eg_pq_writer *w) {
     return w->n_bytes;
-}
-
-uint32_t eg_pq_writer_row_groups(const eg_pq_writer *w) {
-    return w->n_groups;
 }
 
 /* ---- The end */

@@ -32,10 +32,8 @@ eg_status eg_pq_writer_open(int fd, const char *name, const eg_pq_schema_element
 eg_status eg_pq_writer_add(eg_pq_writer *w, const eg_pq_chunk_data *const *chunks,
                            const eg_pq_sorting_column *sorting, uint32_t n_sorting, eg_err *err);
 
-/* Rows and bytes written so far. */
-int64_t eg_pq_writer_rows(const eg_pq_writer *w);
+/* Bytes written so far. */
 int64_t eg_pq_writer_bytes(const eg_pq_writer *w);
-uint32_t eg_pq_writer_row_groups(const eg_pq_writer *w);
 
 /* Writes what comes behind the row groups. Does not sync. */
 eg_status eg_pq_writer_finish(eg_pq_writer *w, const eg_pq_key_value *key_values,

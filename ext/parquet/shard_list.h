@@ -51,6 +51,9 @@ void eg_shard_list_close(eg_shard_list *list);
 eg_status eg_shard_list_open(const char *source, size_t n_bytes, eg_poll poll, eg_shard_list *list,
                              eg_err *err);
 
+/* Whether a path ends in .parquet, in any case. */
+bool eg_shard_has_name(const char *path);
+
 /* Whether a regular file begins and ends like Parquet ("PAR1"). False where it cannot
 ** be read. */
 bool eg_shard_is_parquet(const char *path);

@@ -204,7 +204,7 @@ static bool test_may_pass(const eg_shard_test *t, const eg_shard_file *f, uint32
         return t->kind != EG_SHARD_TEST_NUMBERS || eg_shard_test_span(t, 0, 0);
     case EG_SHARD_PATH: {
         const char *path = eg_pq_file_name(f->pq);
-        return t->kind != EG_SHARD_TEST_TEXT || eg_shard_test_text(t, path, strlen(path));
+        return t->kind != EG_SHARD_TEST_TEXT || eg_term_takes_text(t->term, path, strlen(path));
     }
     case EG_SHARD_NULL:
     case EG_SHARD_DERIVED:

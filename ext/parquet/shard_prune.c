@@ -7,40 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "parquet/pq_bloom.h"
 #include "parquet/pq_encoding.h"
 
 #define MOST_PROBES 32   /* Bloom filter blocks a test may read: each is a read of the file */
 #define MOST_PREFIXES 64 /* spans whose texts are compared with bounds */
 #define MOST_ROW_SPANS 4 /* spans that rows are compared with */
-
-static int compare_bytes(const void *a, size_t n_a, const void *b, size_t n_b) {
-    size_t n = n_a < n_b ? n_a : n_b;
-    int c = n > 0 ? memcmp(a, b, n) : 0;
-    return c != 0 ? c : (n_a > n_b) - (n_a < n_b);
-}
-
-static bool op_holds(eg_text_op op, int c) {
-    switch (op) {
-    case EG_TEXT_EQ:
-        return c == 0;
-    case EG_TEXT_NE:
-        return c != 0;
-    case EG_TEXT_LT:
-        return c < 0;
-    case EG_TEXT_LE:
-        return c <= 0;
-    case EG_TEXT_GT:
-        return c > 0;
-    case EG_TEXT_GE:
-        return c >= 0;
-    }
-    return true;
-}
-
-bool eg_shard_test_text(const eg_shard_test *t, const void *text, size_t n_bytes) {
-    return op_holds(t->term->op, compare_bytes(text, n_bytes, t->term->text, t->term->text_bytes));
-}
 
 /* ---- terms -------------------------------------------------------------- */
 
@@ -134,7 +107,7 @@ static eg_status make_protocols(eg_shard_test *t, const eg_term *term, eg_err *e
     for (int i = 0; rc == EG_OK && i < 256; i++) {
         char text[EG_PROTO_TEXT_MAX];
         size_t n = eg_proto_format((uint8_t)i, text);
-        if (op_holds(term->op, compare_bytes(text, n, term->text, term->text_bytes)))
+        if (eg_term_takes_text(term, text, n))
             add_span(t, i, i);
     }
     return rc;
@@ -167,7 +140,7 @@ static eg_status make_text(eg_shard_test *t, const eg_term *term, eg_err *err) {
 
 static int by_text(const void *a, const void *b) {
     const eg_shard_ip4_text *x = a, *y = b;
-    return compare_bytes(x->text, x->n_bytes, y->text, y->n_bytes);
+    return eg_bytes_compare(x->text, x->n_bytes, y->text, y->n_bytes);
 }
 
 /* The texts of addresses that are tested for one by one. */
@@ -259,10 +232,10 @@ bool eg_shard_test_span(const eg_shard_test *t, int64_t lo, int64_t hi) {
 
 /* Whether texts that begin with prefix can be between the bounds. */
 static bool prefix_within(const char *prefix, size_t n, const eg_pq_bounds *b) {
-    if (b->has_max && compare_bytes(b->max.data, b->max.n_bytes, prefix, n) < 0)
+    if (b->has_max && eg_bytes_compare(b->max.data, b->max.n_bytes, prefix, n) < 0)
         return false;
     size_t n_min = b->min.n_bytes < n ? b->min.n_bytes : n;
-    return !b->has_min || compare_bytes(b->min.data, n_min, prefix, n) <= 0;
+    return !b->has_min || eg_bytes_compare(b->min.data, n_min, prefix, n) <= 0;
 }
 
 /* Whether one of the addresses has a text between the bounds. */
@@ -271,15 +244,15 @@ static bool dots_within(const eg_shard_test *t, const eg_pq_bounds *b) {
     while (b->has_min && lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         const eg_shard_ip4_text *d = &t->dots[mid];
-        if (compare_bytes(d->text, d->n_bytes, b->min.data, b->min.n_bytes) < 0)
+        if (eg_bytes_compare(d->text, d->n_bytes, b->min.data, b->min.n_bytes) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     if (lo == t->n_spans)
         return false;
-    return !b->has_max ||
-           compare_bytes(t->dots[lo].text, t->dots[lo].n_bytes, b->max.data, b->max.n_bytes) <= 0;
+    return !b->has_max || eg_bytes_compare(t->dots[lo].text, t->dots[lo].n_bytes, b->max.data,
+                                           b->max.n_bytes) <= 0;
 }
 
 /* Whether an address of the span can have a text between the bounds. */
@@ -297,10 +270,10 @@ static bool text_bounds(const eg_shard_test *t, const eg_shard_column *c, const 
     if (t->kind == EG_SHARD_TEST_TEXT) {
         const eg_term *term = t->term;
         int min = b->has_min
-                      ? compare_bytes(b->min.data, b->min.n_bytes, term->text, term->text_bytes)
+                      ? eg_bytes_compare(b->min.data, b->min.n_bytes, term->text, term->text_bytes)
                       : -1;
         int max = b->has_max
-                      ? compare_bytes(b->max.data, b->max.n_bytes, term->text, term->text_bytes)
+                      ? eg_bytes_compare(b->max.data, b->max.n_bytes, term->text, term->text_bytes)
                       : 1;
         switch (term->op) {
         case EG_TEXT_EQ:
@@ -427,7 +400,7 @@ bool eg_shard_test_entries(const eg_shard_test *t, const eg_shard_column *c,
     const eg_pq_bytes *texts = d->values.bytes;
     if (t->kind == EG_SHARD_TEST_TEXT) {
         for (uint32_t i = 0; i < d->n_entries; i++)
-            if (eg_shard_test_text(t, texts[i].data, texts[i].n_bytes))
+            if (eg_term_takes_text(t->term, texts[i].data, texts[i].n_bytes))
                 return true;
         return false;
     }

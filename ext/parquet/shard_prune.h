@@ -60,9 +60,6 @@ void eg_shard_tests_close(eg_shard_tests *t);
 /* Whether a number from lo to hi passes. */
 bool eg_shard_test_span(const eg_shard_test *t, int64_t lo, int64_t hi);
 
-/* Whether a text passes a TEXT test. */
-bool eg_shard_test_text(const eg_shard_test *t, const void *text, size_t n_bytes);
-
 /* Whether one of n_rows values of a column, which READs, passes, by their bounds. The test is
 ** of the column's vector. */
 bool eg_shard_test_bounds(const eg_shard_test *t, const eg_shard_column *c, const eg_pq_bounds *b,

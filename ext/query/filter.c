@@ -40,31 +40,6 @@ struct eg_filter {
 
 /* ---- preparing ---------------------------------------------------------- */
 
-static int compare_bytes(const char *a, size_t n_a, const char *b, size_t n_b) {
-    size_t n = n_a < n_b ? n_a : n_b;
-    int c = n > 0 ? memcmp(a, b, n) : 0;
-    return c != 0 ? c : (n_a > n_b) - (n_a < n_b);
-}
-
-static bool text_passes(const eg_term *t, const char *text, size_t n_bytes) {
-    int c = compare_bytes(text, n_bytes, t->text, t->text_bytes);
-    switch (t->op) {
-    case EG_TEXT_EQ:
-        return c == 0;
-    case EG_TEXT_NE:
-        return c != 0;
-    case EG_TEXT_LT:
-        return c < 0;
-    case EG_TEXT_LE:
-        return c <= 0;
-    case EG_TEXT_GT:
-        return c > 0;
-    case EG_TEXT_GE:
-        return c >= 0;
-    }
-    return false;
-}
-
 static bool set_has(const eg_term *t, int64_t n) {
     size_t lo = 0, hi = t->n_set;
     while (lo < hi) {
@@ -137,7 +112,7 @@ static eg_status make_bits(test *t, eg_err *err) {
         if (t->term->kind == EG_TEST_TEXT) {
             char text[EG_PROTO_TEXT_MAX];
             size_t n = eg_proto_format((uint8_t)i, text);
-            pass = text_passes(t->term, text, n);
+            pass = eg_term_takes_text(t->term, text, n);
         } else {
             pass = set_has(t->term, (int64_t)i) != t->term->negated;
         }
@@ -316,7 +291,7 @@ static eg_status run_code(test *t, const uint32_t *v, const eg_intern *texts, ui
         if (*answer == 0) {
             size_t n_bytes;
             const char *text = eg_intern_text(texts, v[row], &n_bytes);
-            *answer = text_passes(t->term, text, n_bytes) ? 2 : 1;
+            *answer = eg_term_takes_text(t->term, text, n_bytes) ? 2 : 1;
         }
         sel[n] = row;
         n += *answer == 2;
@@ -354,7 +329,7 @@ static uint32_t run_each(const test *t, const eg_batch *b, uint16_t *sel, uint32
         if (t->kernel == K_ADDRESS) {
             char text[EG_IP4_TEXT_MAX];
             size_t n_bytes = eg_ip4_format((uint32_t)number, text);
-            pass = text_passes(term, text, n_bytes);
+            pass = eg_term_takes_text(term, text, n_bytes);
         } else if (term->kind == EG_TEST_SET) {
             pass = set_has(term, number) != term->negated;
         } else {

@@ -115,12 +115,11 @@ static eg_status begins_parquet(const char *path, bool *begins, eg_err *err) {
 /* What the first entry of a source is; entries of one list are of one kind. */
 static eg_status form_of(const char *entry, eg_poll poll, source_form *form, eg_err *err) {
     struct stat st;
-    size_t n = strlen(entry);
     bool is_parquet = false;
     eg_status rc = EG_OK;
     *form = CAPTURES;
     if (stat(entry, &st) != 0) /* a glob, or nothing */
-        is_parquet = n > 8 && eg_name_equal(".parquet", entry + n - 8, 8);
+        is_parquet = eg_shard_has_name(entry);
     else if (S_ISREG(st.st_mode))
         rc = begins_parquet(entry, &is_parquet, err);
     else if (S_ISDIR(st.st_mode) && eg_is_dataset(entry))
@@ -160,8 +159,10 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
         return eg_fail_nomem(err, "a source");
     source_form form = CAPTURES;
     eg_status rc = EG_OK;
-    if (r->kind != EG_SOURCE_CAPTURES || eg_is_dataset(entry))
+    if (r->kind != EG_SOURCE_CAPTURES)
         rc = form_of(entry, r->spec.poll, &form, err);
+    else if (eg_is_dataset(entry))
+        form = DATASET;
     if (rc != EG_OK) {
         free(entry);
         return rc;

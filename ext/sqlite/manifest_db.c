@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "dataset/dataset_files.h"
 
 #define BUSY_TIMEOUT_MS 30000
@@ -196,14 +197,9 @@ static eg_status manifest_partial(eg_manifest *m, eg_stored_capture **list, size
             rc = fail_sql(m, err);
             break;
         }
-        if (*n == capacity) {
-            capacity = capacity == 0 ? 16 : capacity * 2;
-            eg_stored_capture *more = realloc(*list, capacity * sizeof *more);
-            if (more == NULL) {
-                rc = eg_fail_nomem(err, "a list of captures");
-                break;
-            }
-            *list = more;
+        if (!eg_array_grow(list, &capacity, *n, sizeof **list)) {
+            rc = eg_fail_nomem(err, "a list of captures");
+            break;
         }
         eg_stored_capture *c = &(*list)[*n];
         *c = (eg_stored_capture){.n_bytes = sqlite3_column_int64(s, 1),
