@@ -1,6 +1,8 @@
 /* What the tables have in common. */
 #include "sqlite/sql_tables.h"
 
+#include <string.h>
+
 int eg_sql_find_function(sqlite3_vtab *vtab, int argc, const char *name,
                          void (**function)(sqlite3_context *, int, sqlite3_value **), void **arg) {
     (void)vtab;
@@ -13,6 +15,38 @@ int eg_sql_find_function(sqlite3_vtab *vtab, int argc, const char *name,
 
 int eg_sql_direct_only(sqlite3 *db) {
     return sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+}
+
+int eg_sql_connect(sqlite3 *db, int rc, eg_connection *connection, const void *kind,
+                   sqlite3_vtab **vtab) {
+    if (rc == SQLITE_OK)
+        rc = eg_sql_direct_only(db);
+    if (rc != SQLITE_OK)
+        return rc;
+    eg_sql_table *t = sqlite3_malloc64(sizeof *t);
+    if (t == NULL)
+        return SQLITE_NOMEM;
+    *t = (eg_sql_table){.connection = connection, .kind = kind};
+    *vtab = &t->base;
+    return SQLITE_OK;
+}
+
+int eg_sql_disconnect(sqlite3_vtab *vtab) {
+    sqlite3_free(vtab);
+    return SQLITE_OK;
+}
+
+int eg_sql_open(size_t cursor_bytes, sqlite3_vtab_cursor **out) {
+    *out = sqlite3_malloc64(cursor_bytes);
+    if (*out == NULL)
+        return SQLITE_NOMEM;
+    memset(*out, 0, cursor_bytes);
+    return SQLITE_OK;
+}
+
+void eg_sql_result_text(sqlite3_context *ctx, const char *text) {
+    if (text != NULL)
+        sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
 }
 
 int eg_sql_declare_table(sqlite3 *db, sqlite3_str *columns) {

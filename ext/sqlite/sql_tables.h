@@ -25,6 +25,27 @@ int eg_sql_find_function(sqlite3_vtab *vtab, int argc, const char *name,
 */
 int eg_sql_direct_only(sqlite3 *db);
 
+/* A table of a module that several functions share: kind tells which it is. */
+typedef struct eg_sql_table {
+    sqlite3_vtab base; /* must be first */
+    eg_connection *connection;
+    const void *kind; /* the module's own; static */
+} eg_sql_table;
+
+/* What is left of xConnect once rc, that of the declaration, is known: direct only, and the
+** table. */
+int eg_sql_connect(sqlite3 *db, int rc, eg_connection *connection, const void *kind,
+                   sqlite3_vtab **vtab);
+
+/* Their xDisconnect. */
+int eg_sql_disconnect(sqlite3_vtab *vtab);
+
+/* xOpen of cursors that are ready when zeroed. */
+int eg_sql_open(size_t cursor_bytes, sqlite3_vtab_cursor **out);
+
+/* A text, or NULL, as a result. */
+void eg_sql_result_text(sqlite3_context *ctx, const char *text);
+
 /* Declares a table of columns given as ", name TYPE …"; frees the list. */
 int eg_sql_declare_table(sqlite3 *db, sqlite3_str *columns);
 

@@ -154,12 +154,7 @@ static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 static int flows_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     (void)vtab;
-    flows_cursor *c = sqlite3_malloc64(sizeof *c);
-    if (c == NULL)
-        return SQLITE_NOMEM;
-    memset(c, 0, sizeof *c);
-    *out = &c->base;
-    return SQLITE_OK;
+    return eg_sql_open(sizeof(flows_cursor), out);
 }
 
 static int flows_close(sqlite3_vtab_cursor *cursor) {

@@ -54,12 +54,6 @@ static bool is_filter(eg_column col) {
     return col != EG_COL_PACKETS && col != EG_COL_BYTES;
 }
 
-typedef struct group_table {
-    sqlite3_vtab base; /* must be first */
-    eg_connection *connection;
-    const group_kind *kind;
-} group_table;
-
 typedef struct group_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;
@@ -94,19 +88,7 @@ static int group_connect(sqlite3 *db, eg_connection *connection, const group_kin
     for (int c = 0; c < EG_N_COLUMNS; c++)
         if (is_filter((eg_column)c))
             eg_sql_declare_as_hidden(declare, (eg_column)c, false);
-    int rc = eg_sql_declare_table(db, declare);
-    if (rc == SQLITE_OK)
-        rc = eg_sql_direct_only(db);
-    if (rc != SQLITE_OK)
-        return rc;
-    group_table *t = sqlite3_malloc64(sizeof *t);
-    if (t == NULL)
-        return SQLITE_NOMEM;
-    memset(t, 0, sizeof *t);
-    t->connection = connection;
-    t->kind = kind;
-    *vtab = &t->base;
-    return SQLITE_OK;
+    return eg_sql_connect(db, eg_sql_declare_table(db, declare), connection, kind, vtab);
 }
 
 static int active_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
@@ -121,11 +103,6 @@ static int top_connect(sqlite3 *db, void *aux, int argc, const char *const *argv
     return group_connect(db, aux, &top_kind, vtab);
 }
 
-static int group_disconnect(sqlite3_vtab *vtab) {
-    sqlite3_free(vtab);
-    return SQLITE_OK;
-}
-
 /* The results come largest first: does that serve the statement's ORDER BY? The
 ** measure of netflow_top is known in xFilter only, so just netflow_active says so. */
 static bool serves_order(const group_kind *k, const sqlite3_index_info *info) {
@@ -134,7 +111,7 @@ static bool serves_order(const group_kind *k, const sqlite3_index_info *info) {
 }
 
 static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-    const group_kind *k = ((const group_table *)vtab)->kind;
+    const group_kind *k = ((const eg_sql_table *)vtab)->kind;
     eg_sql_plan plan;
     unsigned given = 0; /* arguments, a bit each */
     bool all_taken = true;
@@ -193,12 +170,7 @@ static int group_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 static int group_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     (void)vtab;
-    group_cursor *c = sqlite3_malloc64(sizeof *c);
-    if (c == NULL)
-        return SQLITE_NOMEM;
-    memset(c, 0, sizeof *c);
-    *out = &c->base;
-    return SQLITE_OK;
+    return eg_sql_open(sizeof(group_cursor), out);
 }
 
 static void clear(group_cursor *c) {
@@ -316,7 +288,7 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
                         sqlite3_value **argv) {
     (void)index;
     group_cursor *c = (group_cursor *)cursor;
-    const group_table *t = (const group_table *)cursor->pVtab;
+    const eg_sql_table *t = (const eg_sql_table *)cursor->pVtab;
     clear(c);
 
     eg_err err;
@@ -459,7 +431,7 @@ static void result_filter(sqlite3_context *ctx, const group_cursor *c, const gro
 
 static int group_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const group_cursor *c = (const group_cursor *)cursor;
-    const group_kind *k = ((const group_table *)cursor->pVtab)->kind;
+    const group_kind *k = ((const eg_sql_table *)cursor->pVtab)->kind;
     int argument = argument_of(k, column);
     if (argument >= 0) {
         if (c->arguments[argument] != NULL)
@@ -499,7 +471,7 @@ static int group_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
 #define GROUP_MODULE(connect)                                                                      \
     {                                                                                              \
         .iVersion = 2, .xConnect = (connect), .xBestIndex = group_best_index,                      \
-        .xDisconnect = group_disconnect, .xOpen = group_open, .xClose = group_close,               \
+        .xDisconnect = eg_sql_disconnect, .xOpen = group_open, .xClose = group_close,              \
         .xFilter = group_filter, .xNext = group_next, .xEof = group_eof, .xColumn = group_column,  \
         .xRowid = group_rowid, .xFindFunction = eg_sql_find_function,                              \
     }

@@ -66,12 +66,6 @@ static const store_kind compact_kind = {
     .n_arguments = 1,
 };
 
-typedef struct store_table {
-    sqlite3_vtab base; /* must be first */
-    eg_connection *connection;
-    const store_kind *kind;
-} store_table;
-
 typedef struct store_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;               /* for its poll */
@@ -85,19 +79,7 @@ typedef struct store_cursor {
 
 static int store_connect(sqlite3 *db, eg_connection *connection, const store_kind *kind,
                          sqlite3_vtab **vtab) {
-    int rc = sqlite3_declare_vtab(db, kind->declaration);
-    if (rc == SQLITE_OK)
-        rc = eg_sql_direct_only(db);
-    if (rc != SQLITE_OK)
-        return rc;
-    store_table *t = sqlite3_malloc64(sizeof *t);
-    if (t == NULL)
-        return SQLITE_NOMEM;
-    memset(t, 0, sizeof *t);
-    t->connection = connection;
-    t->kind = kind;
-    *vtab = &t->base;
-    return SQLITE_OK;
+    return eg_sql_connect(db, sqlite3_declare_vtab(db, kind->declaration), connection, kind, vtab);
 }
 
 static int ingest_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
@@ -112,14 +94,9 @@ static int compact_connect(sqlite3 *db, void *aux, int argc, const char *const *
     return store_connect(db, aux, &compact_kind, vtab);
 }
 
-static int store_disconnect(sqlite3_vtab *vtab) {
-    sqlite3_free(vtab);
-    return SQLITE_OK;
-}
-
 /* The plan is a set of bits: which arguments there are, in order. */
 static int store_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-    const store_kind *k = ((const store_table *)vtab)->kind;
+    const store_kind *k = ((const eg_sql_table *)vtab)->kind;
     int terms[3] = {-1, -1, -1};
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
@@ -150,12 +127,7 @@ static int store_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 static int store_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     (void)vtab;
-    store_cursor *c = sqlite3_malloc64(sizeof *c);
-    if (c == NULL)
-        return SQLITE_NOMEM;
-    memset(c, 0, sizeof *c);
-    *out = &c->base;
-    return SQLITE_OK;
+    return eg_sql_open(sizeof(store_cursor), out);
 }
 
 static void reset(store_cursor *c) {
@@ -263,11 +235,12 @@ static int store_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
                         sqlite3_value **argv) {
     (void)plan;
     store_cursor *c = (store_cursor *)cursor;
-    const store_table *t = (const store_table *)cursor->pVtab;
+    const eg_sql_table *t = (const eg_sql_table *)cursor->pVtab;
+    const store_kind *k = t->kind;
     eg_err err;
     reset(c);
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
-    for (int a = 0, i = 0; a < t->kind->n_arguments && i < argc && rc == EG_OK; a++) {
+    for (int a = 0, i = 0; a < k->n_arguments && i < argc && rc == EG_OK; a++) {
         const char *text;
         if ((index >> a & 1) == 0)
             continue;
@@ -275,13 +248,12 @@ static int store_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
         if (rc == EG_OK && text != NULL && (c->arguments[a] = sqlite3_mprintf("%s", text)) == NULL)
             rc = eg_fail_nomem(&err, "an argument");
     }
-    for (int a = 0; a < t->kind->n_required && rc == EG_OK; a++)
+    for (int a = 0; a < k->n_required && rc == EG_OK; a++)
         if (c->arguments[a] == NULL)
-            rc = eg_fail(&err, EG_MISUSE, -1, "%s: an argument is missing: expected %s",
-                         t->kind->name,
-                         t->kind == &ingest_kind ? "captures and where to store them"
-                                                 : "a dataset's directory");
-    if (rc == EG_OK && t->kind == &compact_kind)
+            rc = eg_fail(&err, EG_MISUSE, -1, "%s: an argument is missing: expected %s", k->name,
+                         k == &ingest_kind ? "captures and where to store them"
+                                           : "a dataset's directory");
+    if (rc == EG_OK && k == &compact_kind)
         rc = compact(c, &err);
     else if (rc == EG_OK && (rc = open_ingest(c, &err)) == EG_OK)
         rc = next_capture(c, &err);
@@ -302,18 +274,13 @@ static int store_eof(sqlite3_vtab_cursor *cursor) {
     return ((const store_cursor *)cursor)->is_at_end;
 }
 
-static void result_text(sqlite3_context *ctx, const char *text) {
-    if (text != NULL)
-        sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
-}
-
 static void ingest_column(sqlite3_context *ctx, const store_cursor *c, int column) {
     switch (column) {
     case INGEST_CAPTURE:
-        result_text(ctx, c->row.capture);
+        eg_sql_result_text(ctx, c->row.capture);
         break;
     case INGEST_STATUS:
-        result_text(ctx, eg_ingest_status_name(c->row.status));
+        eg_sql_result_text(ctx, eg_ingest_status_name(c->row.status));
         break;
     case INGEST_ROWS:
         sqlite3_result_int64(ctx, c->row.n_rows);
@@ -331,11 +298,11 @@ static void ingest_column(sqlite3_context *ctx, const store_cursor *c, int colum
         sqlite3_result_int64(ctx, c->row.n_bytes);
         break;
     case INGEST_DETAIL:
-        result_text(ctx, c->row.detail);
+        eg_sql_result_text(ctx, c->row.detail);
         break;
     default:
         if (column < INGEST_SURPLUS)
-            result_text(ctx, c->arguments[column - INGEST_SOURCE]);
+            eg_sql_result_text(ctx, c->arguments[column - INGEST_SOURCE]);
     }
 }
 
@@ -345,12 +312,12 @@ static void compact_column(sqlite3_context *ctx, const store_cursor *c, int colu
     if (column < COMPACT_TARGET)
         sqlite3_result_int64(ctx, numbers[column]);
     else if (column == COMPACT_TARGET)
-        result_text(ctx, c->arguments[0]);
+        eg_sql_result_text(ctx, c->arguments[0]);
 }
 
 static int store_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const store_cursor *c = (const store_cursor *)cursor;
-    if (((const store_table *)cursor->pVtab)->kind == &ingest_kind)
+    if (((const eg_sql_table *)cursor->pVtab)->kind == &ingest_kind)
         ingest_column(ctx, c, column);
     else
         compact_column(ctx, c, column);
@@ -365,7 +332,7 @@ static int store_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
 #define STORE_MODULE(prefix)                                                                       \
     {                                                                                              \
         .iVersion = 2, .xConnect = prefix##_connect, .xBestIndex = store_best_index,               \
-        .xDisconnect = store_disconnect, .xOpen = store_open, .xClose = store_close,               \
+        .xDisconnect = eg_sql_disconnect, .xOpen = store_open, .xClose = store_close,              \
         .xFilter = store_filter, .xNext = store_next, .xEof = store_eof, .xColumn = store_column,  \
         .xRowid = store_rowid,                                                                     \
     }

@@ -77,12 +77,6 @@ static const ledger_kind stats_kind = {
     .source_column = -1,
 };
 
-typedef struct ledger_table {
-    sqlite3_vtab base; /* must be first */
-    eg_connection *connection;
-    const ledger_kind *kind;
-} ledger_table;
-
 typedef struct ledger_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;
@@ -93,19 +87,7 @@ typedef struct ledger_cursor {
 
 static int ledger_connect(sqlite3 *db, eg_connection *connection, const ledger_kind *kind,
                           sqlite3_vtab **vtab) {
-    int rc = sqlite3_declare_vtab(db, kind->declaration);
-    if (rc == SQLITE_OK)
-        rc = eg_sql_direct_only(db);
-    if (rc != SQLITE_OK)
-        return rc;
-    ledger_table *t = sqlite3_malloc64(sizeof *t);
-    if (t == NULL)
-        return SQLITE_NOMEM;
-    memset(t, 0, sizeof *t);
-    t->connection = connection;
-    t->kind = kind;
-    *vtab = &t->base;
-    return SQLITE_OK;
+    return eg_sql_connect(db, sqlite3_declare_vtab(db, kind->declaration), connection, kind, vtab);
 }
 
 #define LEDGER_CONNECT(name)                                                                       \
@@ -118,17 +100,12 @@ LEDGER_CONNECT(audit)
 LEDGER_CONNECT(loss)
 LEDGER_CONNECT(stats)
 
-static int ledger_disconnect(sqlite3_vtab *vtab) {
-    sqlite3_free(vtab);
-    return SQLITE_OK;
-}
-
 static int surplus_column(const ledger_kind *k) {
     return k->source_column < 0 ? (int)N_STATS : k->source_column + 1;
 }
 
 static int ledger_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
-    const ledger_kind *k = ((const ledger_table *)vtab)->kind;
+    const ledger_kind *k = ((const eg_sql_table *)vtab)->kind;
     bool has_source = false;
     info->estimatedRows = 100;
     info->estimatedCost = k->source_column < 0 ? 1 : 1e99; /* as in vtab_flows.c */
@@ -151,12 +128,7 @@ static int ledger_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
 
 static int ledger_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     (void)vtab;
-    ledger_cursor *c = sqlite3_malloc64(sizeof *c);
-    if (c == NULL)
-        return SQLITE_NOMEM;
-    memset(c, 0, sizeof *c);
-    *out = &c->base;
-    return SQLITE_OK;
+    return eg_sql_open(sizeof(ledger_cursor), out);
 }
 
 static int ledger_close(sqlite3_vtab_cursor *cursor) {
@@ -168,13 +140,14 @@ static int ledger_close(sqlite3_vtab_cursor *cursor) {
 }
 
 /* Reads a source to its end for what the ledger says of it. */
-static eg_status read_through(ledger_cursor *c, const ledger_table *t, const char *source,
+static eg_status read_through(ledger_cursor *c, const eg_sql_table *t, const char *source,
                               eg_err *err) {
+    const ledger_kind *k = t->kind;
     if (source == NULL)
         return eg_fail(err, EG_MISUSE, -1,
                        "%s: the argument source is missing: expected a capture file, a directory, "
                        "a glob, or a list of them",
-                       t->kind->name);
+                       k->name);
     c->source = sqlite3_mprintf("%s", source);
     if (c->source == NULL)
         return eg_fail_nomem(err, "a source");
@@ -192,7 +165,7 @@ static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *pla
                          sqlite3_value **argv) {
     (void)index, (void)plan;
     ledger_cursor *c = (ledger_cursor *)cursor;
-    const ledger_table *t = (const ledger_table *)cursor->pVtab;
+    const eg_sql_table *t = (const eg_sql_table *)cursor->pVtab;
     eg_run_close(&c->run);
     sqlite3_free(c->source);
     c->source = NULL;
@@ -224,11 +197,6 @@ static int ledger_eof(sqlite3_vtab_cursor *cursor) {
     return c->at >= c->n_rows;
 }
 
-static void result_text(sqlite3_context *ctx, const char *text) {
-    if (text != NULL)
-        sqlite3_result_text(ctx, text, -1, SQLITE_TRANSIENT);
-}
-
 static void result_code(sqlite3_context *ctx, const ledger_cursor *c, uint32_t code) {
     size_t n;
     const char *text = eg_intern_text(c->run.texts, code, &n);
@@ -243,7 +211,7 @@ static void audit_column(sqlite3_context *ctx, const ledger_cursor *c, int colum
         result_code(ctx, c, row->file_code);
         break;
     case AUDIT_REASON:
-        result_text(ctx, reason->name);
+        eg_sql_result_text(ctx, reason->name);
         break;
     case AUDIT_DECODED:
         sqlite3_result_int64(ctx, reason->decoded ? row->datagrams : 0);
@@ -264,13 +232,13 @@ static void audit_column(sqlite3_context *ctx, const ledger_cursor *c, int colum
         sqlite3_result_int64(ctx, row->first_frame);
         break;
     case AUDIT_MEANING:
-        result_text(ctx, reason->meaning);
+        eg_sql_result_text(ctx, reason->meaning);
         break;
     case AUDIT_NOTE:
-        result_text(ctx, row->note);
+        eg_sql_result_text(ctx, row->note);
         break;
     case AUDIT_SOURCE:
-        result_text(ctx, c->source);
+        eg_sql_result_text(ctx, c->source);
     }
 }
 
@@ -286,7 +254,7 @@ static void loss_column(sqlite3_context *ctx, const ledger_cursor *c, int column
         break;
     case LOSS_TIME:
         eg_time_format(row->header_ms, time);
-        result_text(ctx, time);
+        eg_sql_result_text(ctx, time);
         break;
     case LOSS_EXPORTER:
         result_code(ctx, c, row->exporter_code);
@@ -307,16 +275,16 @@ static void loss_column(sqlite3_context *ctx, const ledger_cursor *c, int column
         sqlite3_result_int64(ctx, row->flows_lost);
         break;
     case LOSS_KIND:
-        result_text(ctx, eg_loss_kind_name(row->kind));
+        eg_sql_result_text(ctx, eg_loss_kind_name(row->kind));
         break;
     case LOSS_SOURCE:
-        result_text(ctx, c->source);
+        eg_sql_result_text(ctx, c->source);
     }
 }
 
 static int ledger_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const ledger_cursor *c = (const ledger_cursor *)cursor;
-    const ledger_kind *k = ((const ledger_table *)cursor->pVtab)->kind;
+    const ledger_kind *k = ((const eg_sql_table *)cursor->pVtab)->kind;
     if (k == &audit_kind) {
         audit_column(ctx, c, column);
     } else if (k == &loss_kind) {
@@ -339,7 +307,7 @@ static int ledger_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
 #define LEDGER_MODULE(connect)                                                                     \
     {                                                                                              \
         .iVersion = 2, .xConnect = (connect), .xBestIndex = ledger_best_index,                     \
-        .xDisconnect = ledger_disconnect, .xOpen = ledger_open, .xClose = ledger_close,            \
+        .xDisconnect = eg_sql_disconnect, .xOpen = ledger_open, .xClose = ledger_close,            \
         .xFilter = ledger_filter, .xNext = ledger_next, .xEof = ledger_eof,                        \
         .xColumn = ledger_column, .xRowid = ledger_rowid,                                          \
     }
