@@ -323,7 +323,7 @@ static void narrow_entries(eg_encoder *e, uint32_t n_entries) {
 static eg_status prepare_address(eg_encoder *e, uint32_t n, const eg_encode_options *options,
                                  eg_pq_chunk_input *in, eg_err *err) {
     uint32_t *values = e->values;
-    for (uint32_t i = 0; options->dotted && i < n; i++)
+    for (uint32_t i = 0; options->layout.dotted && i < n; i++)
         values[i] = eg_ip4_text_key(values[i]);
     uint32_t n_entries = code_hashed(e, n, false, BLOOM_LEAST_ENTRIES);
     if (n_entries == 0)
@@ -331,7 +331,7 @@ static eg_status prepare_address(eg_encoder *e, uint32_t n, const eg_encode_opti
     in->codes = e->codes;
     in->n_entries = n_entries;
     in->bloom_value_bits = n_entries >= BLOOM_LEAST_ENTRIES ? BLOOM_VALUE_BITS : 0;
-    if (!options->dotted) {
+    if (!options->layout.dotted) {
         narrow_entries(e, n_entries);
         in->dictionary = e->spare;
         return EG_OK;
@@ -384,7 +384,7 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
                            const eg_row_group *group, eg_column column, eg_code_texts texts,
                            const eg_encode_options *options, eg_pq_chunk_data *out, eg_err *err) {
     const eg_column_info *about = eg_column_about(column);
-    eg_pq_schema_element element = element_of(column, options->dotted);
+    eg_pq_schema_element element = element_of(column, options->layout.dotted);
     const void *v = eg_rows_array(rows, about->vector);
     const uint32_t *of = order->rows + group->first;
     uint32_t n = group->n_rows;
@@ -420,7 +420,7 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
         prepare_number(e, n, width == 8, &in);
     if (rc == EG_OK)
         rc = eg_pq_chunk_encode(&in, e->codec, out, err);
-    if (rc == EG_OK && about->kind == EG_KIND_IP4 && options->dotted) {
+    if (rc == EG_OK && about->kind == EG_KIND_IP4 && options->layout.dotted) {
         eg_pq_delta_encode_int64(&out->extra, e->entries, in.n_entries);
         out->extra_key = EG_DICTIONARY_KEY;
         rc = out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");

@@ -27,7 +27,7 @@
 #define EG_DICTIONARY_KEY "earlgrey.dictionary"
 
 typedef struct eg_encode_options {
-    bool dotted;
+    eg_layout layout;
     int32_t compression; /* eg_pq_compression */
     int level;           /* of the codec */
 } eg_encode_options;

@@ -211,8 +211,7 @@ static eg_status dataset_begin(eg_store *base, const eg_intern *texts, eg_err *e
         if (d->rows[i].v.START_MS == NULL)
             rc = eg_rows_open(&d->rows[i], err);
     if (rc == EG_OK && d->encoder == NULL)
-        rc = eg_group_encoder_open(d->options.n_threads, &d->options.layout, &d->options.encode,
-                                   &d->encoder, err);
+        rc = eg_group_encoder_open(d->options.n_threads, &d->options.encode, &d->encoder, err);
     d->rows[0].n_rows = d->rows[1].n_rows = 0;
     d->texts = texts;
     return rc;
@@ -310,10 +309,7 @@ static eg_status place_outputs(dataset *d, const char *name, eg_manifest_shard *
                                         .day = o->day,
                                         .n_rows = o->n_rows,
                                         .n_bytes = o->n_bytes,
-                                        .min_start_ms = o->min_start_ms,
-                                        .max_start_ms = o->max_start_ms,
-                                        .min_end_ms = o->min_end_ms,
-                                        .max_end_ms = o->max_end_ms};
+                                        .times = o->times};
         rc = eg_files_make_partition(d->directory, d->path, partition, err);
     }
     if (rc == EG_OK)
@@ -459,21 +455,21 @@ static const eg_store_ops store_ops = {
 
 void eg_dataset_defaults(eg_dataset_options *options, const char *version) {
     *options = (eg_dataset_options){
-        .layout = eg_layout_default,
-        .encode = {.dotted = eg_layout_default.dotted, .compression = EG_PQ_ZSTD, .level = 1},
+        .encode = {.layout = eg_layout_default, .compression = EG_PQ_ZSTD, .level = 1},
         .n_threads = eg_pool_cores(),
         .version = version};
 }
 
 static void make_schema(eg_shard_schema *schema, const eg_dataset_options *options) {
-    schema->n_elements = eg_stored_schema(options->encode.dotted, schema->elements);
+    schema->n_elements = eg_stored_schema(options->encode.layout.dotted, schema->elements);
     snprintf(schema->created_by, sizeof schema->created_by, "earlgrey version %s (build 0)",
              options->version);
     /* Rows that go by time first are not in the order of any one column. */
+    const eg_layout *layout = &options->encode.layout;
     eg_column columns[EG_N_COLUMNS];
     uint32_t n = eg_stored_columns(columns);
-    for (uint32_t i = 0; options->layout.n_time_runs == 1 && i < n; i++)
-        if (columns[i] == EG_COL_SRCADDR && options->layout.by_address) {
+    for (uint32_t i = 0; layout->by_address && layout->n_time_runs == 1 && i < n; i++)
+        if (columns[i] == EG_COL_SRCADDR) {
             schema->sorting = (eg_pq_sorting_column){.column = (int32_t)i};
             schema->n_sorting = 1;
         }

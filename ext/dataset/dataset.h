@@ -21,10 +21,9 @@
 #define EG_DATASET_LOCK "_earlgrey.lock"
 
 typedef struct eg_dataset_options {
-    eg_layout layout;
-    eg_encode_options encode; /* dotted must agree with the layout's */
-    int n_threads;            /* that encode; at least 1 */
-    const char *version;      /* of Earlgrey, for created_by */
+    eg_encode_options encode;
+    int n_threads;       /* that encode; at least 1 */
+    const char *version; /* of Earlgrey, for created_by */
 } eg_dataset_options;
 
 /* Zstandard, dotted addresses, a thread a processor. */

@@ -40,7 +40,6 @@ typedef struct batch_state {
 
 struct eg_group_encoder {
     eg_pool *pool;
-    eg_layout layout;
     eg_encode_options options;
     pthread_mutex_t lock;
     eg_encoder **idle; /* [n_idle], as many as threads when nothing runs */
@@ -72,7 +71,7 @@ static void submit_group(batch_state *s, const eg_row_group *group) {
 
 static void run_order(eg_job *job) {
     batch_state *s = (batch_state *)job;
-    s->status = eg_row_order_make(&s->order, s->rows, &s->encoder->layout, &s->err);
+    s->status = eg_row_order_make(&s->order, s->rows, &s->encoder->options.layout, &s->err);
     if (s->status == EG_OK && s->order.n_groups == 1)
         submit_group(s, &s->order.groups[0]);
 }
@@ -87,15 +86,13 @@ static void init_state(batch_state *s, eg_group_encoder *e, const eg_column *col
     }
 }
 
-eg_status eg_group_encoder_open(int n_threads, const eg_layout *layout,
-                                const eg_encode_options *options, eg_group_encoder **out,
-                                eg_err *err) {
+eg_status eg_group_encoder_open(int n_threads, const eg_encode_options *options,
+                                eg_group_encoder **out, eg_err *err) {
     *out = NULL;
     eg_group_encoder *e = calloc(1, sizeof *e);
     if (e == NULL)
         return eg_fail_nomem(err, "an encoder");
     pthread_mutex_init(&e->lock, NULL);
-    e->layout = *layout;
     e->options = *options;
     eg_column columns[EG_N_COLUMNS];
     n_threads = n_threads < 1 ? 1 : n_threads;

@@ -18,10 +18,9 @@ typedef struct eg_group_sink {
                       eg_err *err);
 } eg_group_sink;
 
-/* n_threads workers, at least 1. layout and options are copied. EG_NOMEM, EG_LIMIT, EG_OK. */
-eg_status eg_group_encoder_open(int n_threads, const eg_layout *layout,
-                                const eg_encode_options *options, eg_group_encoder **out,
-                                eg_err *err);
+/* n_threads workers, at least 1. options are copied. EG_NOMEM, EG_LIMIT, EG_OK. */
+eg_status eg_group_encoder_open(int n_threads, const eg_encode_options *options,
+                                eg_group_encoder **out, eg_err *err);
 
 /* Starts on a buffer of at least one row, then waits for the one before it, if any, and
 ** hands over its row groups by day: what the workers do meanwhile is the new one. A buffer

@@ -11,6 +11,7 @@
 #ifndef EG_MANIFEST_H
 #define EG_MANIFEST_H
 
+#include "dataset/row_order.h"
 #include "dataset/store.h"
 
 typedef struct eg_manifest_shard {
@@ -18,7 +19,7 @@ typedef struct eg_manifest_shard {
     const char *path; /* relative to the dataset */
     int64_t day;      /* since 1970 */
     int64_t n_rows, n_bytes;
-    int64_t min_start_ms, max_start_ms, min_end_ms, max_end_ms;
+    eg_time_bounds times;
 } eg_manifest_shard;
 
 typedef enum eg_shard_state { EG_SHARD_PENDING, EG_SHARD_STORED, EG_SHARD_REMOVED } eg_shard_state;

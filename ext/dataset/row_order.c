@@ -169,15 +169,18 @@ static bool is_one_day(const eg_rows *r) {
     return low >= 0 && day_of(low) == day_of(high);
 }
 
+void eg_time_bounds_widen(eg_time_bounds *t, const eg_time_bounds *b) {
+    t->min_start_ms = b->min_start_ms < t->min_start_ms ? b->min_start_ms : t->min_start_ms;
+    t->max_start_ms = b->max_start_ms > t->max_start_ms ? b->max_start_ms : t->max_start_ms;
+    t->min_end_ms = b->min_end_ms < t->min_end_ms ? b->min_end_ms : t->min_end_ms;
+    t->max_end_ms = b->max_end_ms > t->max_end_ms ? b->max_end_ms : t->max_end_ms;
+}
+
 static void find_bounds(eg_row_group *g, const eg_row_order *o, const eg_rows *r) {
-    g->min_start_ms = g->min_end_ms = INT64_MAX;
-    g->max_start_ms = g->max_end_ms = INT64_MIN;
+    g->times = EG_NO_BOUNDS;
     for (uint32_t i = g->first; i < g->first + g->n_rows; i++) {
         int64_t start_ms = r->v.START_MS[o->rows[i]], end_ms = r->v.END_MS[o->rows[i]];
-        g->min_start_ms = start_ms < g->min_start_ms ? start_ms : g->min_start_ms;
-        g->max_start_ms = start_ms > g->max_start_ms ? start_ms : g->max_start_ms;
-        g->min_end_ms = end_ms < g->min_end_ms ? end_ms : g->min_end_ms;
-        g->max_end_ms = end_ms > g->max_end_ms ? end_ms : g->max_end_ms;
+        eg_time_bounds_widen(&g->times, &(eg_time_bounds){start_ms, start_ms, end_ms, end_ms});
     }
 }
 

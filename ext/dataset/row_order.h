@@ -23,13 +23,22 @@ typedef struct eg_layout {
 /* What measuring chose; see ext/README.md. */
 extern const eg_layout eg_layout_default;
 
+/* The first and last of times. */
+typedef struct eg_time_bounds {
+    int64_t min_start_ms, max_start_ms, min_end_ms, max_end_ms;
+} eg_time_bounds;
+#define EG_NO_BOUNDS ((eg_time_bounds){INT64_MAX, INT64_MIN, INT64_MAX, INT64_MIN})
+
+/* Makes them include those of b. */
+void eg_time_bounds_widen(eg_time_bounds *t, const eg_time_bounds *b);
+
 /* Rows of one day: elements [first, first + n_rows) of the permutation. */
 typedef struct eg_row_group {
     int64_t day; /* days since 1970 */
     uint32_t first, n_rows;
     const uint32_t *page_starts; /* [n_pages] from 0 at the group's first row */
     uint32_t n_pages;
-    int64_t min_start_ms, max_start_ms, min_end_ms, max_end_ms;
+    eg_time_bounds times;
 } eg_row_group;
 
 /* A zeroed one is ready; its memory is reused. */

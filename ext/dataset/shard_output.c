@@ -19,13 +19,7 @@ void eg_partition_path(int64_t day, char out[EG_PARTITION_MAX]) {
 
 eg_status eg_shard_output_open(int directory, const char *dataset, int64_t day, char *temporary,
                                const eg_shard_schema *schema, eg_shard_output *out, eg_err *err) {
-    *out = (eg_shard_output){.temporary = temporary,
-                             .day = day,
-                             .fd = -1,
-                             .min_start_ms = INT64_MAX,
-                             .max_start_ms = INT64_MIN,
-                             .min_end_ms = INT64_MAX,
-                             .max_end_ms = INT64_MIN};
+    *out = (eg_shard_output){.temporary = temporary, .day = day, .fd = -1, .times = EG_NO_BOUNDS};
     eg_status rc = EG_OK;
     char *full = eg_files_join(dataset, temporary);
     out->fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -48,16 +42,7 @@ eg_status eg_shard_output_add(eg_shard_output *o, const eg_row_group *group,
     eg_status rc = eg_pq_writer_add(o->writer, chunks, &schema->sorting, schema->n_sorting, err);
     if (rc != EG_OK)
         return rc;
-#define WIDEN_MIN(field)                                                                           \
-    if (group->field < o->field)                                                                   \
-    o->field = group->field
-#define WIDEN_MAX(field)                                                                           \
-    if (group->field > o->field)                                                                   \
-    o->field = group->field
-    WIDEN_MIN(min_start_ms);
-    WIDEN_MIN(min_end_ms);
-    WIDEN_MAX(max_start_ms);
-    WIDEN_MAX(max_end_ms);
+    eg_time_bounds_widen(&o->times, &group->times);
     o->n_rows += group->n_rows;
     /* What is written goes to the disk from now on: less to wait for in the end. */
     (void)sync_file_range(o->fd, 0, 0, SYNC_FILE_RANGE_WRITE);

@@ -16,7 +16,7 @@ typedef struct eg_shard_output {
     char *temporary; /* owned; relative to the dataset */
     int64_t day;
     int64_t n_rows, n_bytes; /* n_bytes: after finish */
-    int64_t min_start_ms, max_start_ms, min_end_ms, max_end_ms;
+    eg_time_bounds times;
     uint64_t last_use;    /* the dataset's own */
     int fd;               /* -1 when finished */
     eg_pq_writer *writer; /* NULL when finished */

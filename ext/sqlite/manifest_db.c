@@ -16,6 +16,9 @@ struct eg_manifest {
     char *path;
 };
 
+#define QUOTED(x) #x
+#define TEXT_OF(x) QUOTED(x)
+
 static const char schema[] =
     "CREATE TABLE capture("
     "id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, state TEXT NOT NULL, name TEXT NOT NULL, "
@@ -40,7 +43,8 @@ static const char schema[] =
     "capture INTEGER NOT NULL REFERENCES capture(id), frame INTEGER NOT NULL, "
     "header_ms INTEGER NOT NULL, exporter TEXT NOT NULL, engine_type INTEGER NOT NULL, "
     "engine_id INTEGER NOT NULL, expected INTEGER NOT NULL, got INTEGER NOT NULL, "
-    "flows_lost INTEGER NOT NULL, kind TEXT NOT NULL);";
+    "flows_lost INTEGER NOT NULL, kind TEXT NOT NULL);"
+    "PRAGMA user_version = " TEXT_OF(EG_MANIFEST_VERSION) "; PRAGMA application_id = 0x45477279;";
 
 static eg_status fail_sql(const eg_manifest *m, eg_err *err) {
     int code = sqlite3_errcode(m->db) & 0xff;
@@ -54,7 +58,19 @@ static eg_status run(eg_manifest *m, const char *sql, eg_err *err) {
     return sqlite3_exec(m->db, sql, NULL, NULL, NULL) == SQLITE_OK ? EG_OK : fail_sql(m, err);
 }
 
-/* Binds by form: i int64, t text (NULL for NULL). */
+static eg_status begin(eg_manifest *m, eg_err *err) {
+    return run(m, "BEGIN IMMEDIATE", err);
+}
+
+/* Ends a transaction in which rc was the outcome. */
+static eg_status end(eg_manifest *m, eg_status rc, eg_err *err) {
+    if (rc == EG_OK)
+        rc = run(m, "COMMIT", err);
+    if (rc != EG_OK)
+        (void)run(m, "ROLLBACK", NULL);
+    return rc;
+}
+
 static eg_status prepare(eg_manifest *m, sqlite3_stmt **s, const char *sql, eg_err *err) {
     return sqlite3_prepare_v2(m->db, sql, -1, s, NULL) == SQLITE_OK ? EG_OK : fail_sql(m, err);
 }
@@ -70,6 +86,13 @@ static eg_status finish(eg_manifest *m, sqlite3_stmt *s, bool *has_row, int64_t 
     eg_status status = rc == SQLITE_ROW || rc == SQLITE_DONE ? EG_OK : fail_sql(m, err);
     sqlite3_finalize(s);
     return status;
+}
+
+/* Runs a statement that gives no rows, for another time. */
+static eg_status step(eg_manifest *m, sqlite3_stmt *s, eg_err *err) {
+    eg_status rc = sqlite3_step(s) == SQLITE_DONE ? EG_OK : fail_sql(m, err);
+    sqlite3_reset(s);
+    return rc;
 }
 
 /* ---- Opening */
@@ -90,18 +113,12 @@ static eg_status version_of(eg_manifest *m, int64_t *version, eg_err *err) {
 
 static eg_status make_tables(eg_manifest *m, eg_err *err) {
     int64_t version = 0;
-    eg_status rc = run(m, "BEGIN IMMEDIATE", err);
+    eg_status rc = begin(m, err);
     if (rc == EG_OK)
         rc = version_of(m, &version, err); /* another one may have been quicker */
     if (rc == EG_OK && version == 0)
         rc = run(m, schema, err);
-    if (rc == EG_OK && version == 0)
-        rc = run(m, "PRAGMA user_version = 1; PRAGMA application_id = 0x45477279", err);
-    if (rc == EG_OK)
-        rc = run(m, "COMMIT", err);
-    if (rc != EG_OK)
-        (void)run(m, "ROLLBACK", NULL);
-    return rc;
+    return end(m, rc, err);
 }
 
 static eg_status manifest_open(const char *directory, bool for_writing, eg_poll poll,
@@ -191,9 +208,9 @@ static eg_status manifest_partial(eg_manifest *m, eg_stored_capture **list, size
                            err);
     if (rc != EG_OK)
         return rc;
-    int step;
-    while (rc == EG_OK && (step = sqlite3_step(s)) != SQLITE_DONE) {
-        if (step != SQLITE_ROW) {
+    int found;
+    while (rc == EG_OK && (found = sqlite3_step(s)) != SQLITE_DONE) {
+        if (found != SQLITE_ROW) {
             rc = fail_sql(m, err);
             break;
         }
@@ -217,45 +234,41 @@ static eg_status manifest_partial(eg_manifest *m, eg_stored_capture **list, size
 static eg_status manifest_intend(eg_manifest *m, const eg_manifest_shard *shards, size_t n,
                                  eg_err *err) {
     sqlite3_stmt *s;
-    eg_status rc = run(m, "BEGIN IMMEDIATE", err);
+    eg_status rc = begin(m, err);
     if (rc != EG_OK)
         return rc;
+    rc = prepare(m, &s,
+                 "INSERT INTO shard(path, state, day, flows, n_bytes, min_start_ms, "
+                 "max_start_ms, min_end_ms, max_end_ms) VALUES (?1, 'pending', ?2, ?3, ?4, "
+                 "?5, ?6, ?7, ?8)",
+                 err);
+    if (rc != EG_OK)
+        return end(m, rc, err);
     for (size_t i = 0; i < n && rc == EG_OK; i++) {
         const eg_manifest_shard *x = &shards[i];
-        rc = prepare(m, &s,
-                     "INSERT INTO shard(path, state, day, flows, n_bytes, min_start_ms, "
-                     "max_start_ms, min_end_ms, max_end_ms) VALUES (?1, 'pending', ?2, ?3, ?4, "
-                     "?5, ?6, ?7, ?8)",
-                     err);
-        if (rc != EG_OK)
-            break;
         sqlite3_bind_text(s, 1, x->path, -1, SQLITE_TRANSIENT);
         sqlite3_bind_int64(s, 2, x->day);
         sqlite3_bind_int64(s, 3, x->n_rows);
         sqlite3_bind_int64(s, 4, x->n_bytes);
-        sqlite3_bind_int64(s, 5, x->min_start_ms);
-        sqlite3_bind_int64(s, 6, x->max_start_ms);
-        sqlite3_bind_int64(s, 7, x->min_end_ms);
-        sqlite3_bind_int64(s, 8, x->max_end_ms);
-        rc = finish(m, s, NULL, NULL, err);
+        sqlite3_bind_int64(s, 5, x->times.min_start_ms);
+        sqlite3_bind_int64(s, 6, x->times.max_start_ms);
+        sqlite3_bind_int64(s, 7, x->times.min_end_ms);
+        sqlite3_bind_int64(s, 8, x->times.max_end_ms);
+        rc = step(m, s, err);
     }
-    if (rc == EG_OK)
-        rc = run(m, "COMMIT", err);
-    if (rc != EG_OK)
-        (void)run(m, "ROLLBACK", NULL);
-    return rc;
+    sqlite3_finalize(s);
+    return end(m, rc, err);
 }
 
 static eg_status add_audit(eg_manifest *m, int64_t capture, const eg_capture_record *r,
                            eg_err *err) {
-    eg_status rc = EG_OK;
+    sqlite3_stmt *s;
+    eg_status rc = prepare(m, &s, "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", err);
+    if (rc != EG_OK)
+        return rc;
     for (size_t i = 0; i < eg_ledger_n_audit(r->ledger) && rc == EG_OK; i++) {
         const eg_audit_row *a = eg_ledger_audit(r->ledger, i);
         const eg_reason_info *about = eg_reason_about(a->reason);
-        sqlite3_stmt *s;
-        rc = prepare(m, &s, "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", err);
-        if (rc != EG_OK)
-            return rc;
         sqlite3_bind_int64(s, 1, capture);
         sqlite3_bind_text(s, 2, about->name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 3, about->decoded);
@@ -264,8 +277,9 @@ static eg_status add_audit(eg_manifest *m, int64_t capture, const eg_capture_rec
         sqlite3_bind_int64(s, 6, a->records);
         sqlite3_bind_int64(s, 7, a->first_frame);
         sqlite3_bind_text(s, 8, a->note, -1, SQLITE_TRANSIENT);
-        rc = finish(m, s, NULL, NULL, err);
+        rc = step(m, s, err);
     }
+    sqlite3_finalize(s);
     return rc;
 }
 
@@ -290,9 +304,7 @@ static eg_status add_loss(eg_manifest *m, int64_t capture, const eg_capture_reco
         sqlite3_bind_int64(s, 8, l->got);
         sqlite3_bind_int64(s, 9, l->flows_lost);
         sqlite3_bind_text(s, 10, eg_loss_kind_name(l->kind), -1, SQLITE_STATIC);
-        if (sqlite3_step(s) != SQLITE_DONE)
-            rc = fail_sql(m, err);
-        sqlite3_reset(s);
+        rc = step(m, s, err);
     }
     sqlite3_finalize(s);
     return rc;
@@ -352,7 +364,7 @@ static eg_status drop_continued(eg_manifest *m, const eg_capture_id *id, eg_err 
 static eg_status manifest_publish(eg_manifest *m, const eg_capture_record *r, eg_err *err) {
     sqlite3_stmt *s;
     int64_t id = 0;
-    eg_status rc = run(m, "BEGIN IMMEDIATE", err);
+    eg_status rc = begin(m, err);
     if (rc != EG_OK)
         return rc;
     rc = add_capture(m, r, &id, err);
@@ -369,30 +381,25 @@ static eg_status manifest_publish(eg_manifest *m, const eg_capture_record *r, eg
         sqlite3_bind_int64(s, 1, id);
         rc = finish(m, s, NULL, NULL, err);
     }
-    if (rc == EG_OK)
-        rc = run(m, "COMMIT", err);
-    if (rc != EG_OK)
-        (void)run(m, "ROLLBACK", NULL);
-    return rc;
+    return end(m, rc, err);
 }
 
 static eg_status manifest_exchange(eg_manifest *m, const int64_t *old_ids, size_t n, eg_err *err) {
-    eg_status rc = run(m, "BEGIN IMMEDIATE", err);
+    eg_status rc = begin(m, err);
     if (rc != EG_OK)
         return rc;
-    for (size_t i = 0; i < n && rc == EG_OK; i++) {
-        sqlite3_stmt *s;
-        rc = prepare(m, &s, "UPDATE shard SET state = 'removed' WHERE id = ?1", err);
-        if (rc != EG_OK)
-            break;
-        sqlite3_bind_int64(s, 1, old_ids[i]);
-        rc = finish(m, s, NULL, NULL, err);
-    }
-    if (rc == EG_OK)
-        rc = run(m, "UPDATE shard SET state = 'stored' WHERE state = 'pending'; COMMIT", err);
+    sqlite3_stmt *s;
+    rc = prepare(m, &s, "UPDATE shard SET state = 'removed' WHERE id = ?1", err);
     if (rc != EG_OK)
-        (void)run(m, "ROLLBACK", NULL);
-    return rc;
+        return end(m, rc, err);
+    for (size_t i = 0; i < n && rc == EG_OK; i++) {
+        sqlite3_bind_int64(s, 1, old_ids[i]);
+        rc = step(m, s, err);
+    }
+    sqlite3_finalize(s);
+    if (rc == EG_OK)
+        rc = run(m, "UPDATE shard SET state = 'stored' WHERE state = 'pending'", err);
+    return end(m, rc, err);
 }
 
 static const char *const state_names[] = {
@@ -421,9 +428,9 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
         return rc;
     sqlite3_bind_text(s, 1, state_names[state], -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 2, mergeable_only);
-    int step;
-    while (rc == EG_OK && (step = sqlite3_step(s)) != SQLITE_DONE) {
-        if (step != SQLITE_ROW) {
+    int found;
+    while (rc == EG_OK && (found = sqlite3_step(s)) != SQLITE_DONE) {
+        if (found != SQLITE_ROW) {
             rc = fail_sql(m, err);
             break;
         }
@@ -432,10 +439,10 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
                                    .day = sqlite3_column_int64(s, 2),
                                    .n_rows = sqlite3_column_int64(s, 3),
                                    .n_bytes = sqlite3_column_int64(s, 4),
-                                   .min_start_ms = sqlite3_column_int64(s, 5),
-                                   .max_start_ms = sqlite3_column_int64(s, 6),
-                                   .min_end_ms = sqlite3_column_int64(s, 7),
-                                   .max_end_ms = sqlite3_column_int64(s, 8)};
+                                   .times = {.min_start_ms = sqlite3_column_int64(s, 5),
+                                             .max_start_ms = sqlite3_column_int64(s, 6),
+                                             .min_end_ms = sqlite3_column_int64(s, 7),
+                                             .max_end_ms = sqlite3_column_int64(s, 8)}};
         rc = shard.path != NULL ? call(arg, &shard, err) : eg_fail_nomem(err, "the manifest");
     }
     sqlite3_finalize(s);
@@ -474,10 +481,10 @@ static eg_status list_shard(void *arg, const eg_manifest_shard *shard, eg_err *e
         return rc;
     to->size_bytes = shard->n_bytes;
     to->n_rows = shard->n_rows;
-    to->min_start_ms = shard->min_start_ms;
-    to->max_start_ms = shard->max_start_ms;
-    to->min_end_ms = shard->min_end_ms;
-    to->max_end_ms = shard->max_end_ms;
+    to->min_start_ms = shard->times.min_start_ms;
+    to->max_start_ms = shard->times.max_start_ms;
+    to->min_end_ms = shard->times.min_end_ms;
+    to->max_end_ms = shard->times.max_end_ms;
     return EG_OK;
 }
 

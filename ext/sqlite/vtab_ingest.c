@@ -157,9 +157,9 @@ static bool is_word(const char *word, size_t n, const char *expected) {
 static eg_status parse_option(const char *word, size_t n, eg_dataset_options *store, bool *partial,
                               eg_err *err) {
     if (is_word(word, n, "addresses=text"))
-        store->layout.dotted = store->encode.dotted = true;
+        store->encode.layout.dotted = true;
     else if (is_word(word, n, "addresses=uint32"))
-        store->layout.dotted = store->encode.dotted = false;
+        store->encode.layout.dotted = false;
     else if (is_word(word, n, "compression=zstd"))
         store->encode.compression = EG_PQ_ZSTD;
     else if (is_word(word, n, "compression=gzip"))

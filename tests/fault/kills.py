@@ -20,28 +20,24 @@ N_FIRST, N_SECOND = 488, 7627
 N_RANDOM = 200
 CALLS = "write,pwrite64,fsync,fdatasync,rename,renameat,mkdir,mkdirat,unlink,unlinkat,openat,ftruncate"
 
-n_cases = 0
+sys.path.insert(0, "tests/interop")
+from report import connect, finish, not_ok, ok, skip  # noqa: E402
 
 
 def case(claim, why=""):
-    global n_cases
-    n_cases += 1
-    print("%s %d - %s" % ("not ok" if why else "ok", n_cases, claim))
     if why:
-        print("# " + why)
-    sys.stdout.flush()
+        not_ok(claim, why)
+    else:
+        ok(claim)
 
 
-def ingest(capture, dataset, wrapper=(), **options):
+def ingest(capture, dataset, wrapper=()):
     return subprocess.run([*wrapper, *PROGRAM, capture, "--to", dataset], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, **options).returncode
+                          stderr=subprocess.DEVNULL).returncode
 
 
 def flows(dataset):
-    db = sqlite3.connect(":memory:")
-    db.enable_load_extension(True)
-    db.load_extension("./earlgrey")
-    return db.execute("SELECT count(*) FROM netflow(?)", (dataset,)).fetchone()[0]
+    return connect().execute("SELECT count(*) FROM netflow(?)", (dataset,)).fetchone()[0]
 
 
 def shards_by_manifest(dataset):
@@ -102,8 +98,7 @@ def main():
              "" if why or all(was_stored) else "%d before, %d after" % tuple(was_stored))
 
         if shutil.which("strace") is None:
-            print("ok %d # SKIP kills after each system call: strace is not there" % (n_cases + 1))
-            print("1..%d" % (n_cases + 1))
+            skip("kills at each system call", "strace is not there")
             return
         n, why, was_stored = 0, "", [0, 0]
         for call in CALLS.split(","):
@@ -124,7 +119,7 @@ def main():
         case("these are at least 100 calls, before and after it was stored",
              "" if why or (n >= 100 and all(was_stored)) else "%d calls, %s" % (n, was_stored))
         print("# %d system calls" % n)
-    print("1..%d" % n_cases)
 
 
 main()
+finish()

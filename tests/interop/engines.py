@@ -6,24 +6,12 @@ import os
 import subprocess
 import tempfile
 
+from environment import python_with
 from engine_lists import GROUPS, NUMBERS, TEXTS
 from report import CAPTURES, check, connect, equal, finish, quote, skip
 
 ENGINES = ("pyarrow", "duckdb", "polars")
 ANSWERS = "tests/interop/engine_answers.py"
-
-
-def engines_python():
-    """A Python with the engines in a virtual environment below build/; None where they cannot be had."""
-    folder = os.path.join("build", "interop", "engines")
-    python = os.path.join(folder, "bin", "python")
-    have = [python, "-c", "import pyarrow, duckdb, polars, pytz"]
-    if os.path.exists(python) and subprocess.run(have, capture_output=True).returncode == 0:
-        return python
-    for command in (["/usr/bin/python3", "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", "pytz", *ENGINES]):
-        if subprocess.run(command, capture_output=True).returncode != 0:
-            return None
-    return python
 
 
 def our_answer(db, source):
@@ -70,7 +58,7 @@ def store(db, dataset, options):
 
 def main():
     db = connect()
-    python = engines_python()
+    python = python_with("engines", "pytz", *ENGINES)
     claims = ["%s agrees on rows, columns and ten grouped queries (%s)" % (e, how) for how in ("zstd", "gzip") for e in ENGINES]
     if python is None:
         for claim in claims:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from capture_files import flowgen
+from environment import python_with
 from report import check, connect, equal, finish, quote, skip
 
 FIELDS = (
@@ -57,16 +58,10 @@ def editcap_agrees(db, path, folder, form):
 
 
 def apsw_python():
-    """A Python with apsw: PyPI's, which brings an SQLite of its own, in a virtual environment below build/; where that
-    cannot be had, Debian's. None without either."""
-    folder = os.path.join("build", "interop", "venv")
-    python = os.path.join(folder, "bin", "python")
-    if os.path.exists(python) and subprocess.run([python, "-c", "import apsw"], capture_output=True).returncode == 0:
-        return python
-    for command in (["/usr/bin/python3", "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", "apsw"]):
-        if subprocess.run(command, capture_output=True).returncode != 0:
-            debian = subprocess.run(["/usr/bin/python3", "-c", "import apsw"], capture_output=True).returncode == 0
-            return "/usr/bin/python3" if debian else None
+    """A Python with apsw: PyPI's, which brings an SQLite of its own, or Debian's. None without either."""
+    python = python_with("venv", "apsw")
+    if python is None and subprocess.run(["/usr/bin/python3", "-c", "import apsw"], capture_output=True).returncode == 0:
+        return "/usr/bin/python3"
     return python
 
 

@@ -95,7 +95,7 @@ static void store(bool dotted, uint32_t n_rows, int64_t day, int n_days, uint8_t
     eg_store *s;
     eg_err err = {.msg = ""};
     eg_dataset_defaults(&options, "test");
-    options.layout.dotted = options.encode.dotted = dotted;
+    options.encode.layout.dotted = dotted;
     if (eg_dataset_open(directory, &options, &eg_sqlite_manifest, (eg_poll){0}, &s, &err) != EG_OK)
         fail_msg("%s", err.msg);
     eg_intern_open(&texts, NULL);
