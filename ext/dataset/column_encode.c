@@ -12,6 +12,7 @@
 #include "base/radix.h"
 #include "flow/address_order.h"
 #include "parquet/pq_delta.h"
+#include "parquet/shard_keys.h"
 
 #define MAX_SMALL 65536u          /* values of a column of up to 16 bits */
 #define MAX_ENTRIES (1u << 17)    /* distinct values found by hash */

@@ -4,7 +4,7 @@
 **
 **   column                      Parquet type            as
 **   addresses, dotted           STRING                  dictionary; its entries once more as
-**                                                       numbers, see EG_DICTIONARY_KEY
+**                                                       numbers, see parquet/shard_keys.h
 **   addresses, numbers          INT32 (UINT_32)         dictionary
 **   protocol, exporter, file    STRING                  dictionary
 **   of 8 or 16 bits             INT32 (UINT_8, UINT_16; plain INT32 as schema.def says)
@@ -19,12 +19,6 @@
 
 #include "dataset/row_order.h"
 #include "parquet/pq_chunk.h"
-
-/* Chunk metadata: where the dictionary of a column of dotted addresses stands once more, as
-** "offset length crc32" in decimal. There, DELTA_BINARY_PACKED (INT64), are the keys
-** (flow/address_order.h) of all entries in order: numbers to compare, without a text to
-** unpack or parse. */
-#define EG_DICTIONARY_KEY "earlgrey.dictionary"
 
 typedef struct eg_encode_options {
     eg_layout layout;

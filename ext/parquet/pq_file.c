@@ -418,16 +418,22 @@ eg_pq_bytes eg_pq_file_created_by(const eg_pq_file *f) {
     return f->meta.created_by;
 }
 
-bool eg_pq_file_value(const eg_pq_file *f, const char *key, eg_pq_bytes *out) {
-    size_t n = strlen(key);
-    for (uint32_t i = 0; i < f->meta.n_key_values; i++) {
-        const eg_pq_key_value *kv = &f->meta.key_values[i];
-        if (kv->key.n_bytes == n && memcmp(kv->key.data, key, n) == 0) {
-            *out = kv->value;
+static bool find_value(const eg_pq_key_value *all, uint32_t n, const char *key, eg_pq_bytes *out) {
+    size_t n_bytes = strlen(key);
+    for (uint32_t i = 0; i < n; i++)
+        if (all[i].key.n_bytes == n_bytes && memcmp(all[i].key.data, key, n_bytes) == 0) {
+            *out = all[i].value;
             return true;
         }
-    }
     return false;
+}
+
+bool eg_pq_file_value(const eg_pq_file *f, const char *key, eg_pq_bytes *out) {
+    return find_value(f->meta.key_values, f->meta.n_key_values, key, out);
+}
+
+bool eg_pq_chunk_value(const eg_pq_chunk *k, const char *key, eg_pq_bytes *out) {
+    return find_value(k->key_values, k->n_key_values, key, out);
 }
 
 void eg_pq_file_chunk_range(const eg_pq_file *f, uint32_t row_group, uint32_t column,

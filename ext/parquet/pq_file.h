@@ -85,8 +85,10 @@ int64_t eg_pq_file_find(const eg_pq_file *f, const char *name, size_t n_bytes);
 /* The writer's name for itself; data is NULL where absent. */
 eg_pq_bytes eg_pq_file_created_by(const eg_pq_file *f);
 
-/* Looks a key up in the key-value metadata. False where it is not there. */
+/* Looks a key up in the key-value metadata of the file, or of a chunk. False where it is
+** not there. */
 bool eg_pq_file_value(const eg_pq_file *f, const char *key, eg_pq_bytes *out);
+bool eg_pq_chunk_value(const eg_pq_chunk *k, const char *key, eg_pq_bytes *out);
 
 /* What the statistics of a chunk say that can be relied on. */
 typedef struct eg_pq_bounds {

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_AHEAD ((size_t)64 << 10)   /* least that is read from the file at once */
+#define READ_AHEAD ((size_t)64 << 10)   /* read at once where pages are read one after another */
+#define HEADER_BYTES ((size_t)256)      /* as much as most page headers are */
 #define HEADER_LIMIT ((size_t)16 << 20) /* longest page header: statistics can be texts */
 
 struct eg_pq_reader {
@@ -18,15 +19,20 @@ struct eg_pq_reader {
     int64_t page_row;    /* first row of the current page */
     int64_t next_row;    /* first row of the next page */
     int64_t said_n_rows; /* of the next page, by an index; -1 unknown */
-    bool is_started;     /* the dictionary, if any, was read */
-    bool has_dictionary;
+    bool is_started;     /* the dictionary's header, if there is one, was read */
+    bool has_dictionary; /* of n_entries; its values are there once it is loaded */
+    bool is_loaded;
     eg_pq_dictionary dictionary;
+    eg_pq_page_header dictionary_header;
+    int64_t dictionary_pos;   /* of the header */
+    size_t dictionary_n_head; /* bytes of it */
     eg_pq_page page;
     /* Buffers, charged to the file's budget. */
     eg_pq_block window; /* bytes of the file: [window_off, window_off + n_window) */
-    eg_pq_block body, dictionary_body, dictionary_values;
+    eg_pq_block body, dictionary_raw, dictionary_body, dictionary_values;
     int64_t window_off;
     size_t n_window;
+    size_t ahead; /* bytes to read at once, where there are as many */
     eg_pq_reader_counts counts;
     eg_status failed; /* EG_OK, or what sticks */
     eg_err failure;
@@ -63,6 +69,7 @@ static void release(eg_pq_reader *r, eg_pq_block *b) {
 static void release_all(eg_pq_reader *r) {
     release(r, &r->window);
     release(r, &r->body);
+    release(r, &r->dictionary_raw);
     release(r, &r->dictionary_body);
     release(r, &r->dictionary_values);
 }
@@ -78,7 +85,7 @@ static eg_status need_bytes(eg_pq_reader *r, int64_t offset, size_t n, const uin
     size_t skip = (size_t)(offset - r->window_off), have = r->n_window - skip;
     if (have < n) {
         size_t ahead =
-            (uint64_t)(r->end - offset) < READ_AHEAD ? (size_t)(r->end - offset) : READ_AHEAD;
+            (uint64_t)(r->end - offset) < r->ahead ? (size_t)(r->end - offset) : r->ahead;
         size_t want = n > ahead ? n : ahead;
         if (want > r->window.capacity) {
             /* Grows by a new block, for what is there is kept. */
@@ -121,7 +128,7 @@ static eg_status read_header(eg_pq_reader *r, eg_pq_page_header *h, size_t *n_he
     eg_pq_place at = place(r);
     size_t n_room = (size_t)(r->end - r->pos);
     size_t n_most = n_room < HEADER_LIMIT ? n_room : HEADER_LIMIT;
-    for (size_t n = n_most < READ_AHEAD ? n_most : READ_AHEAD;;
+    for (size_t n = n_most < HEADER_BYTES ? n_most : HEADER_BYTES;;
          n = n < n_most / 2 ? n * 2 : n_most) {
         const uint8_t *bytes;
         eg_err cause;
@@ -140,58 +147,62 @@ static eg_status read_header(eg_pq_reader *r, eg_pq_page_header *h, size_t *n_he
     }
 }
 
-/* A page's bytes, with their CRC verified, and room for what they decompress to. */
-static eg_status read_body(eg_pq_reader *r, const eg_pq_page_header *h, size_t n_head,
-                           eg_pq_block *body, const uint8_t **raw, eg_err *err) {
-    eg_pq_place at = place(r);
-    bool is_used = r->chunk->codec != EG_PQ_UNCOMPRESSED || body == &r->dictionary_body;
-    eg_status rc = reserve(r, body, is_used ? (size_t)h->uncompressed_bytes : 0, err);
-    if (rc == EG_OK)
-        rc = need_bytes(r, r->pos + (int64_t)n_head, (size_t)h->compressed_bytes, raw, err);
-    if (rc == EG_OK)
-        rc = eg_pq_page_check_crc(h, *raw, &at, err);
-    r->counts.pages += rc == EG_OK;
-    return rc;
-}
-
-static eg_status read_dictionary(eg_pq_reader *r, const eg_pq_page_header *h, size_t n_head,
-                                 eg_err *err) {
-    eg_pq_place at = place(r);
-    const uint8_t *raw;
-    size_t n_value_bytes, n_body = (size_t)h->uncompressed_bytes;
-    eg_err cause;
-    eg_status rc = eg_pq_dictionary_check(r->column, h, n_body, &at, &n_value_bytes, err);
-    if (rc == EG_OK)
-        rc = read_body(r, h, n_head, &r->dictionary_body, &raw, err);
-    if (rc != EG_OK)
-        return rc;
-    rc = eg_pq_decompress(r->codec, r->chunk->codec, raw, (size_t)h->compressed_bytes,
-                          r->dictionary_body.data, n_body, &cause);
-    if (rc != EG_OK)
-        return eg_pq_place_fail(&at, rc, err, "%s", cause.msg);
-    if ((rc = reserve(r, &r->dictionary_values, n_value_bytes, err)) == EG_OK)
-        rc = eg_pq_dictionary_read(r->column, h, r->dictionary_body.data, n_body,
-                                   r->dictionary_values.data, &at, &r->dictionary, err);
-    r->has_dictionary = rc == EG_OK;
-    return rc;
-}
-
-/* Reads the dictionary where the chunk starts with one. Its offset in the footer is
-** not asked: some writers leave it out, others put a 0. */
+/* Reads the header of the dictionary where the chunk starts with one. Its offset in the
+** footer is not asked: some writers leave it out, others put a 0. */
 static eg_status start(eg_pq_reader *r, eg_err *err) {
     if (r->is_started)
         return EG_OK;
     r->is_started = true;
     if (r->n_rows == 0)
         return EG_OK;
-    eg_pq_page_header h;
-    size_t n_head;
-    eg_status rc = read_header(r, &h, &n_head, err);
-    if (rc != EG_OK || h.type != EG_PQ_DICTIONARY_PAGE)
+    eg_pq_page_header *h = &r->dictionary_header;
+    eg_pq_place at = place(r);
+    size_t n_value_bytes;
+    eg_status rc = read_header(r, h, &r->dictionary_n_head, err);
+    if (rc != EG_OK || h->type != EG_PQ_DICTIONARY_PAGE)
         return rc;
-    rc = read_dictionary(r, &h, n_head, err);
-    r->pos += (int64_t)n_head + h.compressed_bytes;
+    rc = eg_pq_dictionary_check(r->column, h, (size_t)h->uncompressed_bytes, &at, &n_value_bytes,
+                                err);
+    if (rc != EG_OK)
+        return rc;
+    r->has_dictionary = true;
+    r->dictionary = (eg_pq_dictionary){.n_entries = (uint32_t)h->num_values};
+    r->dictionary_pos = r->pos;
+    r->pos += (int64_t)r->dictionary_n_head + h->compressed_bytes;
     r->start = r->pos;
+    return EG_OK;
+}
+
+/* Reads the values of the dictionary. Not by the window: the current page may view it. */
+static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
+    const eg_pq_page_header *h = &r->dictionary_header;
+    size_t n_raw = (size_t)h->compressed_bytes, n_body = (size_t)h->uncompressed_bytes;
+    size_t n_value_bytes;
+    eg_pq_place at = place(r);
+    at.offset = r->dictionary_pos;
+    eg_err cause;
+    eg_status rc = eg_pq_dictionary_check(r->column, h, n_body, &at, &n_value_bytes, err);
+    if (rc == EG_OK)
+        rc = reserve(r, &r->dictionary_raw, n_raw, err);
+    if (rc == EG_OK)
+        rc = reserve(r, &r->dictionary_body, n_body, err);
+    if (rc == EG_OK)
+        rc = eg_pq_file_read(r->file, r->dictionary_pos + (int64_t)r->dictionary_n_head,
+                             r->dictionary_raw.data, n_raw, err);
+    if (rc == EG_OK)
+        rc = eg_pq_page_check_crc(h, r->dictionary_raw.data, &at, err);
+    if (rc != EG_OK)
+        return rc;
+    r->counts.bytes_read += (int64_t)n_raw;
+    r->counts.pages++;
+    rc = eg_pq_decompress(r->codec, r->chunk->codec, r->dictionary_raw.data, n_raw,
+                          r->dictionary_body.data, n_body, &cause);
+    if (rc != EG_OK)
+        return eg_pq_place_fail(&at, rc, err, "%s", cause.msg);
+    if ((rc = reserve(r, &r->dictionary_values, n_value_bytes, err)) == EG_OK)
+        rc = eg_pq_dictionary_read(r->column, h, r->dictionary_body.data, n_body,
+                                   r->dictionary_values.data, &at, &r->dictionary, err);
+    r->is_loaded = rc == EG_OK;
     return rc;
 }
 
@@ -225,18 +236,27 @@ static eg_status find_page(eg_pq_reader *r, eg_pq_page_header *h, size_t *n_head
     }
 }
 
-/* Opens the data page that find_page found. */
+/* Opens the data page that find_page found. Its bytes are read with as much ahead as
+** r->ahead says; their CRC is verified. */
 static eg_status open_page(eg_pq_reader *r, const eg_pq_page_header *h, size_t n_head,
                            eg_err *err) {
     eg_pq_place at = place(r);
     const uint8_t *raw;
-    eg_status rc = read_body(r, h, n_head, &r->body, &raw, err);
+    size_t n_body = r->chunk->codec != EG_PQ_UNCOMPRESSED ? (size_t)h->uncompressed_bytes : 0;
+    eg_status rc = reserve(r, &r->body, n_body, err);
     if (rc == EG_OK)
+        rc = need_bytes(r, r->pos + (int64_t)n_head, (size_t)h->compressed_bytes, &raw, err);
+    if (rc == EG_OK)
+        rc = eg_pq_page_check_crc(h, raw, &at, err);
+    if (rc == EG_OK) {
+        r->counts.pages++;
         rc = eg_pq_page_open(&r->page, r->column, r->has_dictionary ? &r->dictionary : NULL, h, raw,
                              r->codec, r->chunk->codec, r->body.data, &at, err);
+    }
     r->page_row = r->next_row;
     r->next_row += h->num_values;
     r->pos += (int64_t)n_head + h->compressed_bytes;
+    r->ahead = READ_AHEAD;
     return rc;
 }
 
@@ -268,10 +288,11 @@ static eg_status begin(eg_pq_reader *r, uint32_t row_group, uint32_t column, eg_
     r->n_rows = r->chunk->num_values;
     r->page_row = r->next_row = 0;
     r->said_n_rows = -1;
-    r->is_started = r->has_dictionary = false;
+    r->is_started = r->has_dictionary = r->is_loaded = false;
     r->page.n_left = 0;
     r->n_window = 0;
     r->window_off = 0;
+    r->ahead = 0;
     r->failed = EG_OK;
     eg_err cause;
     eg_status rc = eg_pq_codec_check(r->chunk->codec, &cause);
@@ -301,8 +322,8 @@ eg_status eg_pq_reader_open(eg_pq_file *file, uint32_t row_group, uint32_t colum
 eg_status eg_pq_reader_restart(eg_pq_reader *r, eg_pq_file *file, uint32_t row_group,
                                uint32_t column, eg_err *err) {
     if (file != r->file) { /* the buffers count against the new file from here on */
-        size_t n = r->window.capacity + r->body.capacity + r->dictionary_body.capacity +
-                   r->dictionary_values.capacity;
+        size_t n = r->window.capacity + r->body.capacity + r->dictionary_raw.capacity +
+                   r->dictionary_body.capacity + r->dictionary_values.capacity;
         if (eg_pq_file_take(file, n, NULL) == EG_OK)
             eg_pq_file_give(r->file, n);
         else
@@ -352,12 +373,23 @@ eg_status eg_pq_reader_next(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *ou
     return note(r, next_rows(r, max_rows, out, &r->failure), err);
 }
 
-eg_status eg_pq_reader_dictionary(eg_pq_reader *r, const eg_pq_dictionary **out, eg_err *err) {
+eg_status eg_pq_reader_entries(eg_pq_reader *r, uint32_t *n_entries, eg_err *err) {
     if (r->failed != EG_OK)
         return fail_again(r, err);
     eg_status rc = note(r, start(r, &r->failure), err);
-    *out = rc == EG_OK && r->has_dictionary ? &r->dictionary : NULL;
+    *n_entries = rc == EG_OK && r->has_dictionary ? r->dictionary.n_entries : 0;
     return rc == EG_OK && !r->has_dictionary ? EG_DONE : rc;
+}
+
+eg_status eg_pq_reader_dictionary(eg_pq_reader *r, const eg_pq_dictionary **out, eg_err *err) {
+    uint32_t n_entries;
+    *out = NULL;
+    eg_status rc = eg_pq_reader_entries(r, &n_entries, err);
+    if (rc == EG_OK && !r->is_loaded)
+        rc = note(r, load_dictionary(r, &r->failure), err);
+    if (rc == EG_OK)
+        *out = &r->dictionary;
+    return rc;
 }
 
 /* The page of the index that holds a row which is not the end. */
@@ -387,6 +419,7 @@ static eg_status seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg
     if (index != NULL && index->n_pages > 0) {
         const eg_pq_index_page *p = page_of(index, row);
         r->pos = p->offset;
+        r->ahead = (size_t)p->compressed_bytes;
         r->next_row = p->first_row;
         r->said_n_rows = p->n_rows;
     } else if (row < r->next_row) {

@@ -45,8 +45,13 @@ void eg_pq_reader_close(eg_pq_reader *r);
 ** status sticks: later calls return it again. */
 eg_status eg_pq_reader_next(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *out, eg_err *err);
 
-/* The chunk's dictionary, read at the first call of this or of next; *out stays
-** valid until the reader is restarted or closed. EG_DONE where there is none. */
+/* How many entries the chunk's dictionary has: every code is below. Their values are not
+** read. EG_DONE where there is none. */
+eg_status eg_pq_reader_entries(eg_pq_reader *r, uint32_t *n_entries, eg_err *err);
+
+/* The chunk's dictionary, read at the first call; *out stays valid until the reader is
+** restarted or closed. What was damaged in it is found here, not by next. EG_DONE where
+** there is none. */
 eg_status eg_pq_reader_dictionary(eg_pq_reader *r, const eg_pq_dictionary **out, eg_err *err);
 
 /* Makes row (0 to the row group's rows, which is the end) the next one. With an

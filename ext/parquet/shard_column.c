@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "flow/address_order.h"
 #include "parquet/pq_encoding.h"
 
 #define JULIAN_1970 2440588 /* Julian day number of 1970-01-01 */
@@ -616,6 +617,18 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
     return EG_OK;
 }
 
+eg_status eg_shard_map_fill_keys(eg_shard_map *m, const uint32_t *keys, uint32_t n, eg_err *err) {
+    m->n_wrong = 0;
+    eg_status rc = reserve(&m->numbers, &m->capacity_bytes, ((size_t)n + 1) * sizeof *keys, err);
+    if (rc != EG_OK)
+        return rc;
+    uint32_t *out = m->numbers;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = eg_ip4_of_text_key(keys[i]);
+    out[n] = 0;
+    return EG_OK;
+}
+
 void eg_shard_map_close(eg_shard_map *m) {
     free(m->numbers);
     free(m->wrong);
@@ -661,6 +674,11 @@ static eg_status convert_codes(const eg_shard_column *c, const eg_shard_slice *s
     return EG_OK;
 }
 
+static void convert_keys(const eg_pq_vector *v, const uint32_t *keys, uint32_t *out) {
+    for (uint32_t i = 0; i < v->n_rows; i++)
+        out[i] = v->valid == NULL || v->valid[i] ? eg_ip4_of_text_key(keys[v->values.codes[i]]) : 0;
+}
+
 /* Value by value; one like that before it is not translated again. */
 static eg_status convert_each(const eg_shard_column *c, const eg_shard_slice *s,
                               eg_shard_texts *texts, void *out, eg_err *err) {
@@ -699,6 +717,10 @@ eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg
                            void *out, eg_err *err) {
     if (s->rows->has_codes && s->map != NULL)
         return convert_codes(c, s, out, err);
+    if (s->rows->has_codes && s->keys != NULL) {
+        convert_keys(s->rows, s->keys, out);
+        return EG_OK;
+    }
     kernel k = kernel_of(c);
     if (!s->rows->has_codes && k != NULL && k(s->rows->values.any, s->rows->n_rows, out))
         return EG_OK;

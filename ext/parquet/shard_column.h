@@ -93,6 +93,9 @@ typedef struct eg_shard_map {
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err);
 
+/* The same of the n keys of a dictionary of addresses (shard_keys.h). */
+eg_status eg_shard_map_fill_keys(eg_shard_map *m, const uint32_t *keys, uint32_t n, eg_err *err);
+
 void eg_shard_map_close(eg_shard_map *m);
 
 /* Where a slice is from. */
@@ -100,6 +103,7 @@ typedef struct eg_shard_slice {
     const eg_pq_vector *rows;
     const eg_pq_dictionary *dictionary; /* NULL where rows has no codes */
     const eg_shard_map *map; /* of the dictionary; NULL: each code is translated as it comes */
+    const uint32_t *keys;    /* then: of the dictionary's addresses; NULL: by the dictionary */
     const char *file;        /* for messages */
     int64_t first_row;       /* number of the first row in the file, from 0 */
 } eg_shard_slice;

@@ -20,6 +20,7 @@
 
 #include "parquet/pq_bloom.h"
 #include "parquet/pq_reader.h"
+#include "parquet/shard_keys.h"
 
 #define LARGE_ENTRIES 32768 /* entries of dictionaries that are enough work for one call */
 #define EMPTY_BATCHES 64    /* batches without rows that are enough work for one call */
@@ -30,9 +31,13 @@ typedef struct lane {
     eg_pq_reader *reader; /* NULL where the set's file does not have the column */
     eg_pq_index index;
     bool has_index;
-    const eg_pq_dictionary *dictionary; /* of the reader; NULL where there is none */
-    bool is_opened;                     /* dictionary was asked for */
+    bool has_dictionary;
+    uint32_t n_entries;                 /* of the dictionary */
+    const eg_pq_dictionary *dictionary; /* of the reader, once it is loaded */
+    bool is_opened;                     /* has_dictionary, n_entries, has_keys are known */
+    bool has_keys;                      /* keys are the dictionary's, which is not needed then */
     bool is_mapped;                     /* map is the dictionary's */
+    eg_shard_keys keys;
     eg_shard_map map;
     uint32_t next_page;         /* of the index: pages before it were counted */
     int64_t n_pages;            /* data pages of the index that were read */
@@ -88,6 +93,7 @@ static void close_readers(eg_shard_readers *set) {
         lane *l = &set->lanes[v];
         eg_pq_reader_close(l->reader);
         eg_pq_index_close(&l->index);
+        eg_shard_keys_close(&l->keys);
         eg_shard_map_close(&l->map);
         free(l->scratch);
     }
@@ -129,8 +135,10 @@ static eg_status start_readers(shard_piece *p, eg_err *err) {
     for (int v = 0; v < EG_N_VECTORS; v++) {
         lane *l = &set->lanes[v];
         bool is_read = (f->reads & EG_VECTOR_BIT(v)) != 0;
+        l->n_entries = 0;
         l->dictionary = NULL;
-        l->is_opened = l->is_mapped = false;
+        l->is_opened = l->has_dictionary = l->has_keys = l->is_mapped = false;
+        l->keys.bytes_read = 0;
         l->next_page = 0;
         l->n_pages = 0;
         if (!is_read || rc != EG_OK) { /* a reader must not outlive its file */
@@ -279,46 +287,71 @@ static eg_status cut_by_pages(shard_piece *p, const eg_shard_test *t, eg_err *er
     return EG_OK;
 }
 
-/* Asks for a lane's dictionary, once. */
-static eg_status open_dictionary(shard_piece *p, eg_vector v, eg_err *err) {
+/* Finds out what a lane's dictionary is and takes its keys where it has some, once. */
+static eg_status open_entries(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
+    const eg_shard_column *c = &p->file->columns[v];
     if (l->is_opened)
         return EG_OK;
-    eg_status rc = eg_pq_reader_dictionary(l->reader, &l->dictionary, err);
-    if (rc != EG_OK && rc != EG_DONE)
-        return rc;
-    l->is_opened = true;
-    return EG_OK;
+    eg_status rc = eg_pq_reader_entries(l->reader, &l->n_entries, err);
+    l->has_dictionary = rc == EG_OK;
+    if (rc == EG_OK && c->form == EG_SHARD_IP4_TEXT && c->kind == EG_KIND_IP4) {
+        rc = eg_shard_keys_read(&l->keys, p->file->pq, p->group, c->column, l->n_entries, err);
+        l->has_keys = rc == EG_OK;
+    }
+    l->is_opened = rc == EG_OK || rc == EG_DONE;
+    return rc == EG_DONE ? EG_OK : rc;
 }
 
-/* Looks for the test's values in the chunk. *n_entries is set to the work it was. */
+/* Loads a lane's dictionary, once. */
+static eg_status open_dictionary(shard_piece *p, eg_vector v, eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    eg_status rc = open_entries(p, v, err);
+    if (rc == EG_OK && l->has_dictionary && l->dictionary == NULL)
+        rc = eg_pq_reader_dictionary(l->reader, &l->dictionary, err);
+    return rc;
+}
+
+/* Whether one of the chunk's dictionary entries may pass. */
+static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *maybe, eg_err *err) {
+    const eg_shard_column *c = &p->file->columns[t->vector];
+    lane *l = &p->set->lanes[t->vector];
+    eg_status rc = open_entries(p, t->vector, err);
+    if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
+        *maybe = eg_shard_test_keys(t, l->keys.keys, l->n_entries);
+        return rc;
+    }
+    if (rc == EG_OK)
+        rc = open_dictionary(p, t->vector, err);
+    if (rc == EG_OK)
+        *maybe = l->dictionary == NULL || eg_shard_test_entries(t, c, l->dictionary);
+    return rc;
+}
+
+/* Looks for the test's values in the chunk: by its Bloom filter, and by its dictionary only
+** where there is none. *n_entries is set to the work it was. */
 static eg_status look_up(shard_piece *p, const eg_shard_test *t, uint32_t *n_entries, eg_err *err) {
     const eg_shard_column *c = &p->file->columns[t->vector];
     if (c->origin != EG_SHARD_READ)
         return EG_OK;
     bool maybe = true;
+    eg_status rc = EG_DONE;
     if (eg_shard_test_has_bloom(t, c)) {
         eg_pq_bloom bloom;
-        eg_status rc = eg_pq_bloom_find(p->file->pq, p->group, c->column, &bloom, err);
+        rc = eg_pq_bloom_find(p->file->pq, p->group, c->column, &bloom, err);
         if (rc == EG_OK) {
             uint32_t n_probes;
             rc = eg_shard_test_bloom(t, c, &bloom, &maybe, &n_probes, err);
             p->stats.bytes_read += EG_PQ_BLOOM_BLOCK * (int64_t)n_probes;
         }
-        if (rc != EG_OK && rc != EG_DONE)
-            return rc;
     }
-    if (maybe && eg_shard_test_has_entries(t, c) &&
+    if (rc == EG_DONE && eg_shard_test_has_entries(t, c) &&
         eg_pq_file_all_dictionary(p->file->pq, p->group, c->column)) {
-        eg_status rc = open_dictionary(p, t->vector, err);
-        if (rc != EG_OK)
-            return rc;
-        const eg_pq_dictionary *d = p->set->lanes[t->vector].dictionary;
-        maybe = d == NULL || eg_shard_test_entries(t, c, d);
-        *n_entries = d == NULL ? 0 : d->n_entries;
+        rc = look_up_entries(p, t, &maybe, err);
+        *n_entries = p->set->lanes[t->vector].n_entries;
     }
     p->is_pruned = !maybe;
-    return EG_OK;
+    return rc == EG_DONE ? EG_OK : rc;
 }
 
 /* The vectors whose numbers tell which rows pass. */
@@ -389,6 +422,26 @@ static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void 
     return l->scratch != NULL ? EG_OK : eg_fail_nomem(err, "a column");
 }
 
+/* Makes what a lane's codes stand for available: by keys or by the dictionary, translated
+** where there are rows enough. */
+static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    eg_status rc = open_entries(p, v, err);
+    if (rc == EG_OK && !l->has_keys)
+        rc = open_dictionary(p, v, err);
+    if (rc != EG_OK || !l->has_dictionary)
+        return rc;
+    int64_t n_left = 0;
+    for (size_t i = p->at_range; i < p->n_ranges; i++)
+        n_left += p->ranges[i].end - p->ranges[i].first;
+    l->is_mapped = n_left / 2 >= l->n_entries;
+    if (!l->is_mapped)
+        return EG_OK;
+    return l->has_keys ? eg_shard_map_fill_keys(&l->map, l->keys.keys, l->n_entries, err)
+                       : eg_shard_map_fill(&l->map, &p->file->columns[v], l->dictionary,
+                                           &p->shared->texts, err);
+}
+
 /* Translates the dictionaries of vectors that have not been yet. *is_enough as in
 ** plan(); then some can be left. */
 static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough, eg_err *err) {
@@ -400,22 +453,10 @@ static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough,
             *is_enough = true;
             return EG_OK;
         }
-        lane *l = &p->set->lanes[v];
-        eg_status rc = open_dictionary(p, (eg_vector)v, err);
+        eg_status rc = map_lane(p, (eg_vector)v, err);
         if (rc != EG_OK)
             return rc;
-        if (l->dictionary != NULL) {
-            int64_t n_left = 0;
-            for (size_t i = p->at_range; i < p->n_ranges; i++)
-                n_left += p->ranges[i].end - p->ranges[i].first;
-            n_entries += l->dictionary->n_entries;
-            l->is_mapped = n_left / 2 >= l->dictionary->n_entries;
-            if (l->is_mapped)
-                rc = eg_shard_map_fill(&l->map, &p->file->columns[v], l->dictionary,
-                                       &p->shared->texts, err);
-            if (rc != EG_OK)
-                return rc;
-        }
+        n_entries += p->set->lanes[v].n_entries;
         p->prepared |= EG_VECTOR_BIT(v);
     }
     return EG_OK;
@@ -450,6 +491,7 @@ static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uin
         eg_shard_slice slice = {.rows = &rows,
                                 .dictionary = l->dictionary,
                                 .map = l->is_mapped ? &l->map : NULL,
+                                .keys = l->has_keys ? l->keys.keys : NULL,
                                 .file = eg_pq_file_name(p->file->pq),
                                 .first_row = p->first_row + row + at};
         rc = eg_shard_convert(c, &slice, &p->shared->texts, (uint8_t *)to + at * eg_vector_width(v),
@@ -705,7 +747,7 @@ static void count_reading(shard_piece *p) {
         if (l->reader == NULL)
             continue;
         eg_pq_reader_counts now = eg_pq_reader_counted(l->reader);
-        p->stats.bytes_read += now.bytes_read - l->before.bytes_read;
+        p->stats.bytes_read += now.bytes_read - l->before.bytes_read + l->keys.bytes_read;
         if (!is_read)
             continue;
         if (l->has_index) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "flow/address_order.h"
 #include "parquet/pq_bloom.h"
 #include "parquet/pq_encoding.h"
 
@@ -414,6 +415,15 @@ bool eg_shard_test_entries(const eg_shard_test *t, const eg_shard_column *c,
     for (uint32_t i = 0; i < d->n_entries; i++) {
         int64_t n;
         if (eg_shard_number(c, d->values.any, i, &n) && eg_shard_test_span(t, n, n))
+            return true;
+    }
+    return false;
+}
+
+bool eg_shard_test_keys(const eg_shard_test *t, const uint32_t *keys, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t addr = eg_ip4_of_text_key(keys[i]);
+        if (eg_shard_test_span(t, addr, addr))
             return true;
     }
     return false;

@@ -405,6 +405,9 @@ static eg_status read_all(const void *bytes, size_t n, eg_err *err) {
             if (rc != EG_OK && rc != EG_DONE)
                 break;
             rc = eg_pq_reader_open(f, g, c, codec, &r, err);
+            const eg_pq_dictionary *d;
+            if (rc == EG_OK && (rc = eg_pq_reader_dictionary(r, &d, err)) == EG_DONE)
+                rc = EG_OK;
             while (rc == EG_OK)
                 rc = eg_pq_reader_next(r, 333, &v, err);
             if (rc == EG_DONE)
