@@ -19,7 +19,7 @@ _Static_assert(EG_ROWS_MAX == UINT32_C(1) << ROW_BITS, "a row's number fills the
 #define SAMPLES 4096
 
 const eg_layout eg_layout_default = {
-    .dotted = true, .by_address = true, .n_time_runs = 4, .rows_of_page = 16384};
+    .dotted = true, .by_address = true, .n_time_runs = 4, .rows_of_page = 8192};
 
 /* Floor, also before 1970. */
 static int64_t day_of(int64_t ms) {
