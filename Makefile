@@ -23,9 +23,9 @@ CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c r
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c \
 	pq_file.c pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c \
-	shard_column.c shard_keys.c shard_list.c shard_piece.c shard_prune.c shard_source.c
+	shard_column.c shard_keys.c shard_list.c shard_piece.c shard_prune.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c \
-	row_buffer.c row_order.c shard_output.c
+	row_buffer.c row_order.c shard_notes.c shard_output.c verify.c
 QUERY_SRC = filter.c group.c group_table.c scan.c
 SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
 	vtab_group.c vtab_ingest.c vtab_ledger.c

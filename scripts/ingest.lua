@@ -8,6 +8,7 @@ local USAGE <const> = [[
 usage: ingest CAPTURE... --to DATASET [--addresses text|uint32]
               [--compression zstd|gzip|none] [--partial] [--format table|json]
        ingest --compact DATASET
+       ingest --verify DATASET [--format table|json]
 
 Stores captures (pcap or pcapng, compressed or in a tar; directories; globs) as
 Parquet shards in the directory DATASET, which is made where there is none. A
@@ -21,17 +22,20 @@ compression, adds nothing. So an ingest that was stopped is simply run again.
   --partial          store captures that may still grow, too; ingesting them
                      again later replaces what was stored
   --compact DATASET  merge the small shards of each day
+  --verify DATASET   read every shard and hold it against the manifest: what is
+                     damaged, missing, different or not listed
   --format F         table (the default), or json: an array of objects
   -h, --help         this
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejected input or
-captures that were refused.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejected input,
+captures that were refused or files that are not as they should be.
 ]]
 
 local INGEST <const> = [[
 SELECT capture, status, rows, rejected, lost, shards, bytes, detail
 FROM netflow_ingest(?1, ?2, ?3)]]
 local COMPACT <const> = "SELECT * FROM netflow_compact(?1)"
+local VERIFY <const> = "SELECT * FROM netflow_verify(?1)"
 
 local WRITERS = {
   table = function(result)
@@ -93,12 +97,34 @@ local function compact(options, conn)
   return ok and job.DONE, why
 end
 
+local function verify(options, conn)
+  local result, message = query(conn, "verify", VERIFY, options.verify)
+  if not result then
+    return nil, message
+  end
+  local ok, why = write(options, result)
+  if not ok then
+    return nil, why
+  end
+  local wrong = 0
+  for _, row in ipairs(result) do
+    wrong = wrong + (row.status == "ok" and 0 or 1)
+  end
+  local to = (options.format or "table") == "table" and io.stdout or io.stderr
+  to:write(("files %d, not ok %d\n"):format(#result, wrong))
+  return wrong > 0 and job.REJECTED or job.DONE
+end
+
 local function run(options, source, conn)
-  if options.compact then
-    if options.to or source then
-      return nil, "--compact takes no captures and no --to; see --help", true
+  for _, name in ipairs { "compact", "verify" } do
+    if options[name] and (options.to or source or options.compact and options.verify) then
+      return nil, ("--%s takes nothing else; see --help"):format(name), true
     end
+  end
+  if options.compact then
     return compact(options, conn)
+  elseif options.verify then
+    return verify(options, conn)
   elseif not source then
     return nil, "a capture is missing; see --help", true
   elseif not options.to then
@@ -132,6 +158,7 @@ return job.run {
   options = {
     to = { value = path },
     compact = { value = path },
+    verify = { value = path },
     addresses = args.choice("text", "uint32"),
     compression = args.choice("zstd", "gzip", "none"),
     partial = { flag = true },

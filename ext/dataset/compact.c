@@ -6,43 +6,17 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/array.h"
 #include "dataset/dataset_files.h"
 #include "dataset/row_buffer.h"
+#include "dataset/shard_notes.h"
 #include "parquet/shard_source.h"
 
 /* Shards below this are merged, day by day, into ones of up to MERGE_ROWS. */
 #define SMALL_ROWS (EG_ROWS_MAX / 2)
 #define MERGE_ROWS (INT64_C(64) << 20)
 
-typedef struct shard_note {
-    int64_t id, day, n_rows, n_bytes;
-    char *path;
-} shard_note;
-
-typedef struct shard_notes {
-    shard_note *notes; /* owned */
-    size_t n, capacity;
-} shard_notes;
-
-static eg_status note_shard(void *arg, const eg_manifest_shard *shard, eg_err *err) {
-    shard_notes *list = arg;
-    if (!eg_array_grow(&list->notes, &list->capacity, list->n, sizeof *list->notes))
-        return eg_fail_nomem(err, "a list of shards");
-    shard_note *n = &list->notes[list->n];
-    *n = (shard_note){.id = shard->id,
-                      .day = shard->day,
-                      .n_rows = shard->n_rows,
-                      .n_bytes = shard->n_bytes,
-                      .path = strdup(shard->path)};
-    if (n->path == NULL)
-        return eg_fail_nomem(err, "a list of shards");
-    list->n++;
-    return EG_OK;
-}
-
 /* Reads shards [0, n), all of one day, into the buffers. */
-static eg_status read_shards(eg_store *d, eg_poll poll, const shard_note *notes, size_t n,
+static eg_status read_shards(eg_store *d, eg_poll poll, const eg_shard_note *notes, size_t n,
                              eg_intern *texts, eg_err *err) {
     eg_shard_list list = {.is_dataset = true};
     eg_status rc = EG_OK;
@@ -103,7 +77,7 @@ static eg_status read_shards(eg_store *d, eg_poll poll, const shard_note *notes,
 }
 
 /* Merges shards [0, n) of a day. */
-static eg_status merge(eg_store *d, eg_poll poll, const shard_note *notes, size_t n,
+static eg_status merge(eg_store *d, eg_poll poll, const eg_shard_note *notes, size_t n,
                        eg_compact_result *result, eg_err *err) {
     int64_t *ids = calloc(n, sizeof *ids);
     if (ids == NULL)
@@ -140,11 +114,11 @@ static eg_status merge(eg_store *d, eg_poll poll, const shard_note *notes, size_
 }
 
 eg_status eg_compact(eg_store *d, eg_poll poll, eg_compact_result *result, eg_err *err) {
-    shard_notes list = {0};
+    eg_shard_notes list = {0};
     memset(result, 0, sizeof *result);
     eg_status rc = d->ops->lock(d, err);
     if (rc == EG_OK)
-        rc = eg_dataset_each(d, note_shard, &list, err);
+        rc = eg_dataset_each(d, eg_shard_notes_add, &list, err);
     int64_t last_day = INT64_MIN;
     for (size_t i = 0, end; rc == EG_OK && i < list.n; i = end) {
         /* A run of small shards of a day: others between them do not matter. */
@@ -152,7 +126,7 @@ eg_status eg_compact(eg_store *d, eg_poll poll, eg_compact_result *result, eg_er
         int64_t rows = 0, day = list.notes[i].day;
         for (end = i; end < list.n && list.notes[end].day == day && rows < MERGE_ROWS; end++)
             if (list.notes[end].n_rows < SMALL_ROWS) {
-                shard_note small = list.notes[end];
+                eg_shard_note small = list.notes[end];
                 list.notes[end] = list.notes[i + n];
                 list.notes[i + n++] = small;
                 rows += small.n_rows;
@@ -165,9 +139,7 @@ eg_status eg_compact(eg_store *d, eg_poll poll, eg_compact_result *result, eg_er
     }
     if (rc == EG_OK && result->n_merged > 0)
         rc = eg_dataset_delete_replaced(d, err);
-    for (size_t i = 0; i < list.n; i++)
-        free(list.notes[i].path);
-    free(list.notes);
+    eg_shard_notes_close(&list);
     d->ops->unlock(d);
     return rc;
 }

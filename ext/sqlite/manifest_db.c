@@ -449,6 +449,34 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
     return rc;
 }
 
+static eg_status manifest_check(eg_manifest *m, int64_t *n_flows, eg_err *err) {
+    sqlite3_stmt *s;
+    int64_t of_captures = 0;
+    *n_flows = 0;
+    eg_status rc = prepare(m, &s, "PRAGMA integrity_check(1)", err);
+    if (rc != EG_OK)
+        return rc;
+    if (sqlite3_step(s) != SQLITE_ROW)
+        rc = fail_sql(m, err);
+    else if (strcmp((const char *)sqlite3_column_text(s, 0), "ok") != 0)
+        rc = eg_fail(err, EG_CORRUPT, -1, "%s: %s", m->path, sqlite3_column_text(s, 0));
+    sqlite3_finalize(s);
+    if (rc == EG_OK)
+        rc =
+            prepare(m, &s, "SELECT coalesce(sum(flows), 0) FROM shard WHERE state = 'stored'", err);
+    if (rc == EG_OK)
+        rc = finish(m, s, NULL, n_flows, err);
+    if (rc == EG_OK)
+        rc = prepare(m, &s, "SELECT coalesce(sum(flows), 0) FROM capture WHERE state = 'stored'",
+                     err);
+    if (rc == EG_OK)
+        rc = finish(m, s, NULL, &of_captures, err);
+    if (rc == EG_OK && *n_flows != of_captures)
+        rc = eg_fail(err, EG_CORRUPT, -1, "%s: %lld flows in shards: expected the %lld of captures",
+                     m->path, (long long)*n_flows, (long long)of_captures);
+    return rc;
+}
+
 const eg_manifest_ops eg_sqlite_manifest = {
     .open = manifest_open,
     .close = manifest_close,
@@ -460,6 +488,7 @@ const eg_manifest_ops eg_sqlite_manifest = {
     .exchange = manifest_exchange,
     .forget = manifest_forget,
     .each = manifest_each,
+    .check = manifest_check,
 };
 
 /* ---- For readers */

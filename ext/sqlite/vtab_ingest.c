@@ -1,6 +1,7 @@
 /*
 ** netflow_ingest(source, target [, options])   stores captures: a row a capture
 ** netflow_compact(target)                      merges a dataset's small shards: one row
+** netflow_verify(target)                       holds a dataset against its manifest: a row a file
 **
 ** Options are words: addresses=text|uint32 compression=zstd|gzip|none partial=yes|no.
 **
@@ -10,6 +11,7 @@
 */
 #include "dataset/compact.h"
 #include "dataset/ingest.h"
+#include "dataset/verify.h"
 #include "earlgrey.h"
 #include "sqlite/manifest_db.h"
 #include "sqlite/sql_tables.h"
@@ -41,6 +43,16 @@ enum {
     COMPACT_SURPLUS
 };
 
+enum {
+    VERIFY_FILE,
+    VERIFY_STATUS,
+    VERIFY_ROWS,
+    VERIFY_BYTES,
+    VERIFY_DETAIL,
+    VERIFY_TARGET,
+    VERIFY_SURPLUS
+};
+
 typedef struct store_kind {
     const char *name;
     const char *declaration;
@@ -66,12 +78,23 @@ static const store_kind compact_kind = {
     .n_arguments = 1,
 };
 
+static const store_kind verify_kind = {
+    .name = "netflow_verify",
+    .declaration = "CREATE TABLE x(file TEXT, status TEXT, rows INTEGER, bytes INTEGER, "
+                   "detail TEXT, target TEXT HIDDEN" EG_SQL_SURPLUS ")",
+    .first_argument = VERIFY_TARGET,
+    .n_required = 1,
+    .n_arguments = 1,
+};
+
 typedef struct store_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;               /* for its poll */
     eg_ingest *ingest;
     eg_ingest_row row;
     eg_compact_result compacted;
+    eg_verify *verify;
+    eg_verify_row file;
     sqlite3_int64 n;
     bool is_at_end;
     char *arguments[3];
@@ -92,6 +115,12 @@ static int compact_connect(sqlite3 *db, void *aux, int argc, const char *const *
                            sqlite3_vtab **vtab, char **error) {
     (void)argc, (void)argv, (void)error;
     return store_connect(db, aux, &compact_kind, vtab);
+}
+
+static int verify_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                          sqlite3_vtab **vtab, char **error) {
+    (void)argc, (void)argv, (void)error;
+    return store_connect(db, aux, &verify_kind, vtab);
 }
 
 /* The plan is a set of bits: which arguments there are, in order. */
@@ -133,6 +162,8 @@ static int store_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
 static void reset(store_cursor *c) {
     eg_ingest_close(c->ingest);
     c->ingest = NULL;
+    eg_verify_close(c->verify);
+    c->verify = NULL;
     eg_run_close(&c->run);
     for (size_t i = 0; i < sizeof c->arguments / sizeof c->arguments[0]; i++) {
         sqlite3_free(c->arguments[i]);
@@ -208,8 +239,11 @@ static eg_status open_ingest(store_cursor *c, eg_err *err) {
     return rc;
 }
 
-static eg_status next_capture(store_cursor *c, eg_err *err) {
-    eg_status rc = eg_ingest_next(c->ingest, &c->row, err);
+/* The next capture or file. */
+static eg_status next_row(store_cursor *c, eg_err *err) {
+    eg_status rc = c->ingest != NULL   ? eg_ingest_next(c->ingest, &c->row, err)
+                   : c->verify != NULL ? eg_verify_next(c->verify, &c->file, err)
+                                       : EG_DONE;
     c->is_at_end = rc != EG_OK;
     c->n++;
     return rc == EG_DONE ? EG_OK : rc;
@@ -255,19 +289,20 @@ static int store_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
                                            : "a dataset's directory");
     if (rc == EG_OK && k == &compact_kind)
         rc = compact(c, &err);
-    else if (rc == EG_OK && (rc = open_ingest(c, &err)) == EG_OK)
-        rc = next_capture(c, &err);
+    else if (rc == EG_OK && k == &verify_kind)
+        rc = eg_verify_open(c->arguments[0], &eg_sqlite_manifest, eg_run_poll(&c->run), &c->verify,
+                            &err);
+    else if (rc == EG_OK)
+        rc = open_ingest(c, &err);
+    if (rc == EG_OK && k != &compact_kind)
+        rc = next_row(c, &err);
     return rc == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
 }
 
 static int store_next(sqlite3_vtab_cursor *cursor) {
     store_cursor *c = (store_cursor *)cursor;
     eg_err err;
-    if (c->ingest == NULL) {
-        c->is_at_end = true;
-        return SQLITE_OK;
-    }
-    return next_capture(c, &err) == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
+    return next_row(c, &err) == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
 }
 
 static int store_eof(sqlite3_vtab_cursor *cursor) {
@@ -315,10 +350,38 @@ static void compact_column(sqlite3_context *ctx, const store_cursor *c, int colu
         eg_sql_result_text(ctx, c->arguments[0]);
 }
 
+static void verify_column(sqlite3_context *ctx, const store_cursor *c, int column) {
+    const eg_verify_row *r = &c->file;
+    switch (column) {
+    case VERIFY_FILE:
+        eg_sql_result_text(ctx, r->path);
+        break;
+    case VERIFY_STATUS:
+        eg_sql_result_text(ctx, eg_verify_status_name(r->status));
+        break;
+    case VERIFY_ROWS:
+    case VERIFY_BYTES: {
+        int64_t n = column == VERIFY_ROWS ? r->n_rows : r->n_bytes;
+        if (n >= 0)
+            sqlite3_result_int64(ctx, n);
+        break;
+    }
+    case VERIFY_DETAIL:
+        eg_sql_result_text(ctx, r->detail);
+        break;
+    case VERIFY_TARGET:
+        eg_sql_result_text(ctx, c->arguments[0]);
+        break;
+    }
+}
+
 static int store_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const store_cursor *c = (const store_cursor *)cursor;
-    if (((const eg_sql_table *)cursor->pVtab)->kind == &ingest_kind)
+    const store_kind *kind = ((const eg_sql_table *)cursor->pVtab)->kind;
+    if (kind == &ingest_kind)
         ingest_column(ctx, c, column);
+    else if (kind == &verify_kind)
+        verify_column(ctx, c, column);
     else
         compact_column(ctx, c, column);
     return SQLITE_OK;
@@ -338,8 +401,11 @@ static int store_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
     }
 static const sqlite3_module ingest_module = STORE_MODULE(ingest);
 static const sqlite3_module compact_module = STORE_MODULE(compact);
+static const sqlite3_module verify_module = STORE_MODULE(verify);
 
 int eg_register_ingest(eg_connection *c) {
     int rc = eg_sql_module(c, "netflow_ingest", &ingest_module);
-    return rc == SQLITE_OK ? eg_sql_module(c, "netflow_compact", &compact_module) : rc;
+    if (rc == SQLITE_OK)
+        rc = eg_sql_module(c, "netflow_compact", &compact_module);
+    return rc == SQLITE_OK ? eg_sql_module(c, "netflow_verify", &verify_module) : rc;
 }

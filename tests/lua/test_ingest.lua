@@ -99,6 +99,50 @@ tap.case("--compact merges the shards of a day", function()
   tap.equal(rows(DIR .. "/flows").n, 20)
 end)
 
+-- The dataset's shards by path.
+local function shards_of(dataset)
+  local conn <close> = assert(earlgrey.open(dataset .. "/_earlgrey.db"))
+  local list = {}
+  for _, row in ipairs(assert(conn:query("SELECT path FROM shard WHERE state = 'stored' ORDER BY path"))) do
+    list[#list + 1] = dataset .. "/" .. row.path
+  end
+  return list
+end
+
+tap.case("--verify finds nothing wrong with a dataset", function()
+  local out, err, code = ingest("--verify " .. DIR .. "/flows")
+  tap.matches(out, "_earlgrey%.db +ok +20\n")
+  tap.matches(out, "%.parquet +ok +20 ")
+  tap.matches(out, "files 2, not ok 0\n$")
+  tap.equal(err, "")
+  tap.equal(code, 0)
+end)
+
+tap.case("--verify names what is damaged, of another size, missing or not listed", function()
+  local dataset = DIR .. "/verified"
+  local _, _, done = ingest(("%s/a.pcap %s/b.pcap --to %s"):format(DIR, DIR, dataset))
+  tap.equal(done, 0)
+  local a, b = table.unpack(shards_of(dataset))
+  local bytes = tap.read_file(a)
+  local function check(pattern)
+    local out, _, code = ingest("--verify " .. dataset)
+    tap.matches(out, pattern)
+    tap.equal(code, 3)
+  end
+  tap.write_file(a, bytes:sub(1, 99) .. string.char(bytes:byte(100) ~ 8) .. bytes:sub(101))
+  check("%.parquet +damaged .* row group 0.*files 3, not ok 1")
+  tap.write_file(a, bytes:sub(1, -9))
+  check("%.parquet +damaged .*not ok 1")
+  tap.write_file(a, tap.read_file(b))
+  check("%.parquet +differs .*the manifest has")
+  tap.write_file(a, bytes)
+  tap.write_file(dataset .. "/copy.parquet", bytes)
+  check("copy%.parquet +not listed .*not of this dataset")
+  os.remove(dataset .. "/copy.parquet")
+  os.remove(b)
+  check("%.parquet +missing .*the manifest lists it")
+end)
+
 tap.case("captures stay stored where a later one fails", function()
   tap.write_file(DIR .. "/text.txt", "no capture")
   write("c.pcap", 30, 33)
@@ -112,7 +156,9 @@ tap.case("wrong usage is told", function()
   for args, message in pairs {
     [""] = "a capture is missing",
     ["samples"] = "%-%-to is missing",
-    ["samples --compact x"] = "%-%-compact takes no captures",
+    ["samples --compact x"] = "%-%-compact takes nothing else",
+    ["--verify x --to y"] = "%-%-verify takes nothing else",
+    ["--verify x --compact y"] = "takes nothing else",
     ["samples --to x --addresses int"] = "'int' is not text or uint32",
     ["samples --to ''"] = "'' is not a path",
   } do

@@ -25,10 +25,14 @@ SELECT days, merged, made FROM place, netflow_compact(dataset);
 SELECT days, merged, made FROM place, netflow_compact(dataset);
 SELECT count(*), sum(bytes), count(DISTINCT file) FROM place, netflow(dataset);
 SELECT status, count(*) FROM place, netflow_ingest(captures, dataset) GROUP BY 1;
+-- everything of it is sound
+SELECT file LIKE '%.parquet' AS is_shard, status, rows > 0 AS has_rows, bytes > 0 AS has_bytes, detail FROM place, netflow_verify(dataset);
 -- each table says what it reads
 SELECT count(*) FROM netflow_parquet('samples');
 SELECT * FROM netflow_ingest('samples');
 SELECT * FROM netflow_ingest('samples', '/tmp/x', 'addresses=int');
 SELECT * FROM netflow_ingest('samples', '/dev/null');
 SELECT * FROM netflow_compact('samples');
+SELECT * FROM netflow_verify('samples');
+SELECT * FROM netflow_verify('no such dataset');
 SELECT * FROM netflow_ingest('no such capture', '/dev/null/x');

@@ -1,0 +1,254 @@
+#include "parquet/shard_verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "flow/address_order.h"
+#include "flow/schema.h"
+#include "parquet/pq_bloom.h"
+#include "parquet/pq_encoding.h"
+#include "parquet/pq_reader.h"
+#include "parquet/shard_keys.h"
+
+#define SLICE_ROWS 8192
+
+typedef struct verifier {
+    eg_pq_file *file;
+    eg_pq_codec *codec;
+    eg_pq_reader *reader;
+    eg_shard_keys keys;
+    /* The chunk: */
+    uint32_t group, number;
+    const eg_pq_column *column;
+    const eg_pq_dictionary *dictionary; /* NULL where there is none */
+    bool ascends;                       /* the dictionary does */
+} verifier;
+
+static eg_status fail(const verifier *v, const char *what, eg_err *err) {
+    return eg_fail(err, EG_CORRUPT, -1, "%s: column %s, row group %u: %s", eg_pq_file_name(v->file),
+                   v->column->name, v->group, what);
+}
+
+/* The PLAIN bytes of element i of an array of the column's type. */
+static eg_pq_bytes plain(const eg_pq_column *c, const void *array, size_t i) {
+    if (c->type == EG_PQ_BYTE_ARRAY || c->type == EG_PQ_FIXED || c->type == EG_PQ_INT96)
+        return ((const eg_pq_bytes *)array)[i];
+    size_t width = eg_pq_value_bytes((int32_t)c->type);
+    return (eg_pq_bytes){(const uint8_t *)array + i * width, (uint32_t)width};
+}
+
+/* Whether bounds are checked: those of types whose values all compare. */
+static bool has_order(const eg_pq_column *c) {
+    return c->has_order &&
+           (c->type == EG_PQ_INT32 || c->type == EG_PQ_INT64 || c->type == EG_PQ_BYTE_ARRAY);
+}
+
+/* ---- What stands beside the pages ---------------------------------------- */
+
+static eg_status check_bloom(const verifier *v, eg_err *err) {
+    eg_pq_bloom bloom;
+    eg_status rc = eg_pq_bloom_find(v->file, v->group, v->number, &bloom, err);
+    if (rc != EG_OK || v->dictionary == NULL)
+        return rc == EG_DONE ? EG_OK : rc;
+    size_t n_bytes = (size_t)bloom.n_blocks * EG_PQ_BLOOM_BLOCK;
+    uint8_t *blocks = malloc(n_bytes);
+    if (blocks == NULL)
+        return eg_fail_nomem(err, "a Bloom filter");
+    rc = eg_pq_file_read(v->file, bloom.offset, blocks, n_bytes, err);
+    for (uint32_t i = 0; rc == EG_OK && i < v->dictionary->n_entries; i++) {
+        eg_pq_bytes value = plain(v->column, v->dictionary->values.any, i);
+        uint64_t hash = eg_pq_bloom_hash(value.data, value.n_bytes);
+        uint32_t block = eg_pq_bloom_block(hash, bloom.n_blocks);
+        if (!eg_pq_bloom_test(blocks + (size_t)block * EG_PQ_BLOOM_BLOCK, hash))
+            rc = fail(v, "the Bloom filter does not know a value of the dictionary", err);
+    }
+    free(blocks);
+    return rc;
+}
+
+static eg_status check_keys(verifier *v, eg_err *err) {
+    if (v->dictionary == NULL || v->column->type != EG_PQ_BYTE_ARRAY)
+        return EG_OK;
+    eg_status rc =
+        eg_shard_keys_read(&v->keys, v->file, v->group, v->number, v->dictionary->n_entries, err);
+    for (uint32_t i = 0; rc == EG_OK && i < v->dictionary->n_entries; i++) {
+        const eg_pq_bytes *text = &v->dictionary->values.bytes[i];
+        uint32_t addr;
+        if (!eg_ip4_parse((const char *)text->data, text->n_bytes, &addr) ||
+            eg_ip4_text_key(addr) != v->keys.keys[i])
+            rc = fail(v, "a key is not that of the dictionary's address", err);
+    }
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+/* ---- Values and their bounds ---------------------------------------------- */
+
+#define EXTREMES(name, type)                                                                       \
+    static void name(const type *values, uint32_t n, size_t *lo, size_t *hi) {                     \
+        *lo = *hi = 0;                                                                             \
+        for (uint32_t i = 1; i < n; i++) {                                                         \
+            *lo = values[i] < values[*lo] ? i : *lo;                                               \
+            *hi = values[i] > values[*hi] ? i : *hi;                                               \
+        }                                                                                          \
+    }
+EXTREMES(extremes_u32, uint32_t)
+EXTREMES(extremes_i32, int32_t)
+EXTREMES(extremes_u64, uint64_t)
+EXTREMES(extremes_i64, int64_t)
+
+/* The least and the largest value of rows of which at least one is not NULL. */
+static void extremes(const verifier *v, const eg_pq_vector *rows, eg_pq_bytes *lo,
+                     eg_pq_bytes *hi) {
+    const eg_pq_column *c = v->column;
+    const void *array = rows->has_codes ? v->dictionary->values.any : rows->values.any;
+    bool is_unsigned = c->logical == EG_PQ_LOGICAL_INT && !c->is_signed;
+    size_t a = 0, b = 0;
+    if (rows->n_nulls == 0 && rows->has_codes && v->ascends) {
+        extremes_u32(rows->values.codes, rows->n_rows, &a, &b);
+        a = rows->values.codes[a];
+        b = rows->values.codes[b];
+    } else if (rows->n_nulls == 0 && !rows->has_codes && c->type == EG_PQ_INT32) {
+        if (is_unsigned)
+            extremes_u32(array, rows->n_rows, &a, &b);
+        else
+            extremes_i32(array, rows->n_rows, &a, &b);
+    } else if (rows->n_nulls == 0 && !rows->has_codes && c->type == EG_PQ_INT64) {
+        if (is_unsigned)
+            extremes_u64(array, rows->n_rows, &a, &b);
+        else
+            extremes_i64(array, rows->n_rows, &a, &b);
+    } else {
+        bool is_first = true;
+        for (uint32_t i = 0; i < rows->n_rows; i++) {
+            if (rows->valid != NULL && !rows->valid[i])
+                continue;
+            size_t at = rows->has_codes ? rows->values.codes[i] : i;
+            eg_pq_bytes value = plain(c, array, at);
+            if (is_first || eg_pq_column_compare(c, value, plain(c, array, a)) < 0)
+                a = at;
+            if (is_first || eg_pq_column_compare(c, value, plain(c, array, b)) > 0)
+                b = at;
+            is_first = false;
+        }
+    }
+    *lo = plain(c, array, a);
+    *hi = plain(c, array, b);
+}
+
+static bool hold(const eg_pq_column *c, const eg_pq_bounds *b, eg_pq_bytes lo, eg_pq_bytes hi) {
+    return (!b->has_min || eg_pq_column_compare(c, b->min, lo) <= 0) &&
+           (!b->has_max || eg_pq_column_compare(c, b->max, hi) >= 0);
+}
+
+static bool dictionary_ascends(const verifier *v) {
+    for (uint32_t i = 1; i < v->dictionary->n_entries; i++)
+        if (eg_pq_column_compare(v->column, plain(v->column, v->dictionary->values.any, i - 1),
+                                 plain(v->column, v->dictionary->values.any, i)) >= 0)
+            return false;
+    return true;
+}
+
+/* Reads all rows. index is closed where there is none. */
+static eg_status check_rows(verifier *v, const eg_pq_index *index, eg_err *err) {
+    const eg_pq_index_page *page = index->pages;
+    eg_pq_bounds chunk;
+    eg_pq_vector rows;
+    eg_status rc;
+    int64_t n_nulls = 0;
+    eg_pq_file_bounds(v->file, v->group, v->number, &chunk);
+    while ((rc = eg_pq_reader_next(v->reader, SLICE_ROWS, &rows, err)) == EG_OK) {
+        while (page != NULL && page + 1 < index->pages + index->n_pages &&
+               page[1].first_row <= rows.first_row)
+            page++;
+        if (page != NULL && rows.first_row + rows.n_rows > page->first_row + page->n_rows)
+            return fail(v, "the page index does not hold for the pages", err);
+        n_nulls += rows.n_nulls;
+        if (rows.n_nulls == rows.n_rows || !has_order(v->column))
+            continue;
+        eg_pq_bytes lo, hi;
+        extremes(v, &rows, &lo, &hi);
+        if (!hold(v->column, &chunk, lo, hi))
+            return fail(v, "a value outside of the statistics", err);
+        if (page != NULL && index->has_bounds &&
+            (page->is_null_page || !hold(v->column, &page->bounds, lo, hi)))
+            return fail(v, "a value outside of the page index's bounds", err);
+    }
+    if (rc == EG_DONE && chunk.null_count >= 0 && chunk.null_count != n_nulls)
+        return fail(v, "the statistics count other NULLs", err);
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+static eg_status check_chunk(verifier *v, eg_err *err) {
+    eg_pq_index index = {0};
+    v->column = eg_pq_file_column(v->file, v->number);
+    v->dictionary = NULL;
+    eg_status rc = v->reader == NULL
+                       ? eg_pq_reader_open(v->file, v->group, v->number, v->codec, &v->reader, err)
+                       : eg_pq_reader_restart(v->reader, v->file, v->group, v->number, err);
+    if (rc == EG_OK && (rc = eg_pq_reader_dictionary(v->reader, &v->dictionary, err)) == EG_DONE)
+        rc = EG_OK;
+    v->ascends = v->dictionary != NULL && has_order(v->column) && dictionary_ascends(v);
+    if (rc == EG_OK)
+        rc = check_bloom(v, err);
+    if (rc == EG_OK)
+        rc = check_keys(v, err);
+    if (rc == EG_OK &&
+        (rc = eg_pq_index_open(v->file, v->group, v->number, &index, err)) == EG_DONE)
+        rc = EG_OK;
+    if (rc == EG_OK)
+        rc = check_rows(v, &index, err);
+    eg_pq_index_close(&index);
+    return rc;
+}
+
+/* ---- The file -------------------------------------------------------------- */
+
+/* Widens [*min, *max] by the statistics of a column of milliseconds. False where it is none. */
+static bool take_times(const eg_pq_file *f, const char *name, int64_t *min, int64_t *max) {
+    int64_t column = eg_pq_file_find(f, name, strlen(name));
+    if (column < 0)
+        return false;
+    const eg_pq_column *c = eg_pq_file_column(f, (uint32_t)column);
+    if (c->type != EG_PQ_INT64 || c->logical != EG_PQ_LOGICAL_TIMESTAMP || c->unit != EG_PQ_MILLIS)
+        return false;
+    for (uint32_t g = 0; g < eg_pq_file_row_groups(f); g++) {
+        eg_pq_bounds b;
+        eg_pq_file_bounds(f, g, (uint32_t)column, &b);
+        if (!b.has_min || !b.has_max)
+            return false;
+        int64_t lo = (int64_t)eg_le64(b.min.data), hi = (int64_t)eg_le64(b.max.data);
+        *min = lo < *min ? lo : *min;
+        *max = hi > *max ? hi : *max;
+    }
+    return eg_pq_file_row_groups(f) > 0;
+}
+
+eg_status eg_shard_verify(const char *path, eg_poll poll, eg_shard_facts *facts, eg_err *err) {
+    verifier v = {0};
+    *facts = (eg_shard_facts){.min_start_ms = INT64_MAX,
+                              .max_start_ms = INT64_MIN,
+                              .min_end_ms = INT64_MAX,
+                              .max_end_ms = INT64_MIN};
+    eg_status rc = eg_pq_file_open(path, &v.file, err);
+    if (rc == EG_OK)
+        rc = eg_pq_codec_open(&v.codec, err);
+    for (v.group = 0; rc == EG_OK && v.group < eg_pq_file_row_groups(v.file); v.group++)
+        for (v.number = 0; rc == EG_OK && v.number < eg_pq_file_columns(v.file); v.number++)
+            if (poll.poll != NULL && poll.poll(poll.arg))
+                rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
+            else
+                rc = check_chunk(&v, err);
+    if (rc == EG_OK) {
+        facts->n_bytes = eg_pq_file_bytes(v.file);
+        facts->n_rows = eg_pq_file_rows(v.file);
+        facts->has_times =
+            take_times(v.file, "start_time", &facts->min_start_ms, &facts->max_start_ms) &&
+            take_times(v.file, "end_time", &facts->min_end_ms, &facts->max_end_ms);
+    }
+    eg_pq_reader_close(v.reader);
+    eg_shard_keys_close(&v.keys);
+    eg_pq_codec_close(v.codec);
+    eg_pq_file_close(v.file);
+    return rc;
+}
