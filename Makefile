@@ -27,7 +27,7 @@ PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c \
 	row_buffer.c row_order.c shard_notes.c shard_output.c verify.c
 QUERY_SRC = filter.c group.c group_table.c scan.c
-SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c vtab_flows.c \
+SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c stored_ledger.c vtab_flows.c \
 	vtab_group.c vtab_ingest.c vtab_ledger.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
 

@@ -71,6 +71,58 @@ static eg_status delete_removed(dataset *d, eg_err *err) {
     return rc;
 }
 
+static void make_schema(eg_shard_schema *schema, const eg_dataset_options *options) {
+    schema->n_elements = eg_stored_schema(options->encode.layout.dotted, schema->elements);
+    snprintf(schema->created_by, sizeof schema->created_by, "earlgrey version %s (build 0)",
+             options->version);
+    /* Rows that go by time first are not in the order of any one column. */
+    const eg_layout *layout = &options->encode.layout;
+    eg_column columns[EG_N_COLUMNS];
+    uint32_t n = eg_stored_columns(columns);
+    for (uint32_t i = 0; layout->by_address && layout->n_time_runs == 1 && i < n; i++)
+        if (columns[i] == EG_COL_SRCADDR) {
+            schema->sorting = (eg_pq_sorting_column){.column = (int32_t)i};
+            schema->n_sorting = 1;
+        }
+}
+
+static const struct compression {
+    const char *name;
+    int32_t codec;
+    int level;
+} compressions[] = {
+    {"zstd", EG_PQ_ZSTD, 1}, {"gzip", EG_PQ_GZIP, 0}, {"none", EG_PQ_UNCOMPRESSED, 0}};
+#define N_COMPRESSIONS (sizeof compressions / sizeof compressions[0])
+
+/* Decides on addresses and compression: what the dataset has, where nothing else was asked
+** for. Addresses of two kinds in one dataset are no table for most engines. */
+static eg_status settle(dataset *d, eg_err *err) {
+    eg_encode_options *encode = &d->options.encode;
+    char addresses[16], compression[16];
+    snprintf(addresses, sizeof addresses, "%s", encode->layout.dotted ? "text" : "uint32");
+    compression[0] = '\0';
+    for (size_t i = 0; i < N_COMPRESSIONS; i++)
+        if (compressions[i].codec == encode->compression)
+            snprintf(compression, sizeof compression, "%s", compressions[i].name);
+    eg_status rc = d->ops->settle(d->manifest, "addresses", addresses, sizeof addresses, err);
+    if (rc == EG_OK)
+        rc = d->ops->settle(d->manifest, "compression", compression, sizeof compression, err);
+    if (rc != EG_OK)
+        return rc;
+    bool dotted = strcmp(addresses, "text") == 0;
+    if (d->options.has_addresses && dotted != encode->layout.dotted)
+        return eg_fail(err, EG_MISUSE, -1, "%s: holds addresses=%s: expected the same", d->path,
+                       addresses);
+    encode->layout.dotted = dotted;
+    for (size_t i = 0; i < N_COMPRESSIONS && !d->options.has_compression; i++)
+        if (strcmp(compressions[i].name, compression) == 0) {
+            encode->compression = compressions[i].codec;
+            encode->level = compressions[i].level;
+        }
+    make_schema(&d->schema, &d->options);
+    return EG_OK;
+}
+
 static eg_status dataset_lock(eg_store *base, eg_err *err) {
     dataset *d = (dataset *)base;
     if (d->lock >= 0)
@@ -82,6 +134,8 @@ static eg_status dataset_lock(eg_store *base, eg_err *err) {
         rc = delete_state(d, EG_SHARD_PENDING, err);
     if (rc == EG_OK)
         rc = delete_removed(d, err);
+    if (rc == EG_OK)
+        rc = settle(d, err);
     if (rc != EG_OK && d->lock >= 0) {
         close(d->lock);
         d->lock = -1;
@@ -460,21 +514,6 @@ void eg_dataset_defaults(eg_dataset_options *options, const char *version) {
         .version = version};
 }
 
-static void make_schema(eg_shard_schema *schema, const eg_dataset_options *options) {
-    schema->n_elements = eg_stored_schema(options->encode.layout.dotted, schema->elements);
-    snprintf(schema->created_by, sizeof schema->created_by, "earlgrey version %s (build 0)",
-             options->version);
-    /* Rows that go by time first are not in the order of any one column. */
-    const eg_layout *layout = &options->encode.layout;
-    eg_column columns[EG_N_COLUMNS];
-    uint32_t n = eg_stored_columns(columns);
-    for (uint32_t i = 0; layout->by_address && layout->n_time_runs == 1 && i < n; i++)
-        if (columns[i] == EG_COL_SRCADDR) {
-            schema->sorting = (eg_pq_sorting_column){.column = (int32_t)i};
-            schema->n_sorting = 1;
-        }
-}
-
 eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,
                           const eg_manifest_ops *manifest, eg_poll poll, eg_store **out,
                           eg_err *err) {
@@ -487,7 +526,6 @@ eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,
     d->options = *options;
     d->ops = manifest;
     d->poll = poll;
-    make_schema(&d->schema, options);
     eg_status rc = eg_files_open_directory(path, &d->directory, err);
     if (rc == EG_OK && (d->path = strdup(path)) == NULL)
         rc = eg_fail_nomem(err, "a dataset");

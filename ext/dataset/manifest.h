@@ -54,6 +54,9 @@ typedef struct eg_manifest_ops {
     ** captures. */
     eg_status (*each)(eg_manifest *m, eg_shard_state state, bool mergeable_only,
                       eg_manifest_each call, void *arg, eg_err *err);
+    /* Settles how shards are made: value[0..n) is what is wanted, and becomes what the dataset
+    ** has under `name`, which stays once it has a shard. */
+    eg_status (*settle)(eg_manifest *m, const char *name, char *value, size_t n, eg_err *err);
     /* Whether the manifest is sound in itself, and the flows of its captures are as many as
     ** those of its stored shards, which *n_flows is set to. EG_CORRUPT says what is not. */
     eg_status (*check)(eg_manifest *m, int64_t *n_flows, eg_err *err);

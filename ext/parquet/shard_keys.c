@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 #include "parquet/pq_delta.h"
 
-#define AT_ONCE 512          /* keys decoded at a time */
-#define FREE_ENTRIES 16384   /* however few bytes they are of */
-#define ENTRIES_OF_BYTE 32   /* most that keys in blocks of ours can be */
+#define AT_ONCE 512        /* keys decoded at a time */
+#define FREE_ENTRIES 16384 /* however few bytes they are of */
+#define ENTRIES_OF_BYTE 32 /* most that keys in blocks of ours can be */
 
 static eg_status fail(const eg_pq_file *f, uint32_t row_group, uint32_t column, int64_t offset,
                       const char *what, eg_err *err) {

@@ -44,6 +44,7 @@ static const char schema[] =
     "header_ms INTEGER NOT NULL, exporter TEXT NOT NULL, engine_type INTEGER NOT NULL, "
     "engine_id INTEGER NOT NULL, expected INTEGER NOT NULL, got INTEGER NOT NULL, "
     "flows_lost INTEGER NOT NULL, kind TEXT NOT NULL);"
+    "CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL);"
     "PRAGMA user_version = " TEXT_OF(EG_MANIFEST_VERSION) "; PRAGMA application_id = 0x45477279;";
 
 static eg_status fail_sql(const eg_manifest *m, eg_err *err) {
@@ -449,6 +450,26 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
     return rc;
 }
 
+static eg_status manifest_settle(eg_manifest *m, const char *name, char *value, size_t n,
+                                 eg_err *err) {
+    sqlite3_stmt *s;
+    eg_status rc = prepare(m, &s,
+                           "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET "
+                           "value = iif(EXISTS (SELECT 1 FROM shard), value, excluded.value) "
+                           "RETURNING value",
+                           err);
+    if (rc != EG_OK)
+        return rc;
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 2, value, -1, SQLITE_TRANSIENT);
+    if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_bytes(s, 0) < (int)n)
+        memcpy(value, sqlite3_column_text(s, 0), (size_t)sqlite3_column_bytes(s, 0) + 1);
+    else
+        rc = fail_sql(m, err);
+    sqlite3_finalize(s);
+    return rc;
+}
+
 static eg_status manifest_check(eg_manifest *m, int64_t *n_flows, eg_err *err) {
     sqlite3_stmt *s;
     int64_t of_captures = 0;
@@ -488,6 +509,7 @@ const eg_manifest_ops eg_sqlite_manifest = {
     .exchange = manifest_exchange,
     .forget = manifest_forget,
     .each = manifest_each,
+    .settle = manifest_settle,
     .check = manifest_check,
 };
 

@@ -7,6 +7,7 @@
 **   audit     what became of the packets of each capture, by reason; `reject` is a view of
 **             those that were not decoded
 **   loss      breaks of flow_sequence
+**   setting   addresses, compression: how its shards are made
 **
 ** user_version is EG_MANIFEST_VERSION. Rollback journal: a dataset may be on a network file
 ** system, and readers of a read-only one cannot make a -shm file.

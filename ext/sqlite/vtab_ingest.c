@@ -204,6 +204,8 @@ static eg_status parse_option(const char *word, size_t n, eg_dataset_options *st
                        "netflow_ingest: option '%.*s': expected addresses=text|uint32, "
                        "compression=zstd|gzip|none or partial=yes|no",
                        n < 80 ? (int)n : 80, word);
+    store->has_addresses |= word[0] == 'a';
+    store->has_compression |= word[0] == 'c';
     if (store->encode.compression != EG_PQ_ZSTD)
         store->encode.level = 0; /* the codec's own */
     return EG_OK;

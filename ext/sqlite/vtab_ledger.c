@@ -4,10 +4,12 @@
 ** netflow_scan_stats()    figures of the connection's last scan
 **
 ** The first two read the whole source in xFilter, decoding no column, and show the
-** ledger.
+** ledger; of a dataset they show what its manifest kept.
 */
+#include "dataset/dataset.h"
 #include "query/scan.h"
 #include "sqlite/sql_tables.h"
+#include "sqlite/stored_ledger.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -80,8 +82,9 @@ static const ledger_kind stats_kind = {
 typedef struct ledger_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;
-    eg_scan_stats stats; /* netflow_scan_stats: as they were at xFilter */
-    size_t at, n_rows;
+    eg_scan_stats stats;      /* netflow_scan_stats: as they were at xFilter */
+    eg_stored_ledger *stored; /* of a dataset, instead of the run's */
+    size_t at, n_rows;        /* stored: there is a row while at < n_rows */
     char *source;
 } ledger_cursor;
 
@@ -131,26 +134,41 @@ static int ledger_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     return eg_sql_open(sizeof(ledger_cursor), out);
 }
 
-static int ledger_close(sqlite3_vtab_cursor *cursor) {
-    ledger_cursor *c = (ledger_cursor *)cursor;
+static void reset(ledger_cursor *c) {
     eg_run_close(&c->run);
+    eg_stored_ledger_close(c->stored);
     sqlite3_free(c->source);
-    sqlite3_free(c);
+    c->stored = NULL;
+    c->source = NULL;
+    c->at = c->n_rows = 0;
+}
+
+static int ledger_close(sqlite3_vtab_cursor *cursor) {
+    reset((ledger_cursor *)cursor);
+    sqlite3_free(cursor);
     return SQLITE_OK;
 }
 
+/* Makes the next row of a stored ledger the current one. */
+static eg_status next_stored(ledger_cursor *c, eg_err *err) {
+    eg_status rc = eg_stored_ledger_next(c->stored, err);
+    c->n_rows = c->at + (rc == EG_OK);
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+static eg_status open_stored(ledger_cursor *c, const ledger_kind *k, eg_err *err) {
+    char *path = sqlite3_mprintf("%s/" EG_DATASET_MANIFEST, c->source);
+    eg_status rc =
+        path == NULL
+            ? eg_fail_nomem(err, "a path")
+            : eg_stored_ledger_open(path, k == &audit_kind ? EG_STORED_AUDIT : EG_STORED_LOSS,
+                                    &c->stored, err);
+    sqlite3_free(path);
+    return rc == EG_OK ? next_stored(c, err) : rc;
+}
+
 /* Reads a source to its end for what the ledger says of it. */
-static eg_status read_through(ledger_cursor *c, const eg_sql_table *t, const char *source,
-                              eg_err *err) {
-    const ledger_kind *k = t->kind;
-    if (source == NULL)
-        return eg_fail(err, EG_MISUSE, -1,
-                       "%s: the argument source is missing: expected a capture file, a directory, "
-                       "a glob, or a list of them",
-                       k->name);
-    c->source = sqlite3_mprintf("%s", source);
-    if (c->source == NULL)
-        return eg_fail_nomem(err, "a source");
+static eg_status read_through(ledger_cursor *c, const eg_sql_table *t, eg_err *err) {
     eg_status rc = eg_run_begin(&c->run, t->connection, err);
     c->run.kind = EG_SOURCE_CAPTURES;
     if (rc == EG_OK)
@@ -158,7 +176,26 @@ static eg_status read_through(ledger_cursor *c, const eg_sql_table *t, const cha
     const eg_batch *batch;
     while (rc == EG_OK)
         rc = eg_scan_next(c->run.scan, &batch, err);
-    return rc == EG_DONE ? eg_run_finish(&c->run, err) : rc;
+    if (rc == EG_DONE)
+        rc = eg_run_finish(&c->run, err);
+    if (rc == EG_OK)
+        c->n_rows = t->kind == &audit_kind ? eg_ledger_n_audit(c->run.ledger)
+                                           : eg_ledger_n_loss(c->run.ledger);
+    return rc;
+}
+
+static eg_status open_ledger(ledger_cursor *c, const eg_sql_table *t, const char *source,
+                             eg_err *err) {
+    const ledger_kind *k = t->kind;
+    if (source == NULL)
+        return eg_fail(err, EG_MISUSE, -1,
+                       "%s: the argument source is missing: expected a capture file, a directory, "
+                       "a glob, a list of them, or a dataset",
+                       k->name);
+    c->source = sqlite3_mprintf("%s", source);
+    if (c->source == NULL)
+        return eg_fail_nomem(err, "a source");
+    return eg_is_dataset(source) ? open_stored(c, k, err) : read_through(c, t, err);
 }
 
 static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan, int argc,
@@ -166,10 +203,7 @@ static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *pla
     (void)index, (void)plan;
     ledger_cursor *c = (ledger_cursor *)cursor;
     const eg_sql_table *t = (const eg_sql_table *)cursor->pVtab;
-    eg_run_close(&c->run);
-    sqlite3_free(c->source);
-    c->source = NULL;
-    c->at = 0;
+    reset(c);
     if (t->kind == &stats_kind) {
         c->stats = t->connection->last;
         c->n_rows = 1;
@@ -179,16 +213,16 @@ static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *pla
     const char *source = NULL;
     eg_status rc = argc > 0 ? eg_sql_text(argv[0], &source, &err) : EG_OK;
     if (rc == EG_OK)
-        rc = read_through(c, t, source, &err);
-    if (rc != EG_OK)
-        return eg_sql_fail(cursor->pVtab, &err);
-    c->n_rows =
-        t->kind == &audit_kind ? eg_ledger_n_audit(c->run.ledger) : eg_ledger_n_loss(c->run.ledger);
-    return SQLITE_OK;
+        rc = open_ledger(c, t, source, &err);
+    return rc == EG_OK ? SQLITE_OK : eg_sql_fail(cursor->pVtab, &err);
 }
 
 static int ledger_next(sqlite3_vtab_cursor *cursor) {
-    ((ledger_cursor *)cursor)->at++;
+    ledger_cursor *c = (ledger_cursor *)cursor;
+    eg_err err;
+    c->at++;
+    if (c->stored != NULL && next_stored(c, &err) != EG_OK)
+        return eg_sql_fail(cursor->pVtab, &err);
     return SQLITE_OK;
 }
 
@@ -237,8 +271,6 @@ static void audit_column(sqlite3_context *ctx, const ledger_cursor *c, int colum
     case AUDIT_NOTE:
         eg_sql_result_text(ctx, row->note);
         break;
-    case AUDIT_SOURCE:
-        eg_sql_result_text(ctx, c->source);
     }
 }
 
@@ -277,15 +309,19 @@ static void loss_column(sqlite3_context *ctx, const ledger_cursor *c, int column
     case LOSS_KIND:
         eg_sql_result_text(ctx, eg_loss_kind_name(row->kind));
         break;
-    case LOSS_SOURCE:
-        eg_sql_result_text(ctx, c->source);
     }
 }
 
 static int ledger_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const ledger_cursor *c = (const ledger_cursor *)cursor;
     const ledger_kind *k = ((const eg_sql_table *)cursor->pVtab)->kind;
-    if (k == &audit_kind) {
+    if (c->stored != NULL && column < k->source_column) {
+        eg_stored_ledger_column(c->stored, column, ctx);
+    } else if (column == k->source_column) {
+        eg_sql_result_text(ctx, c->source);
+    } else if (c->stored != NULL) {
+        return SQLITE_OK;
+    } else if (k == &audit_kind) {
         audit_column(ctx, c, column);
     } else if (k == &loss_kind) {
         loss_column(ctx, c, column);

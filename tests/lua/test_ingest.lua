@@ -143,6 +143,30 @@ tap.case("--verify names what is damaged, of another size, missing or not listed
   check("%.parquet +missing .*the manifest lists it")
 end)
 
+tap.case("addresses of another kind than the dataset's are refused", function()
+  local _, err, code = ingest(("%s/a.pcap --to %s/flows --addresses uint32"):format(DIR, DIR))
+  tap.matches(err, "flows: holds addresses=text: expected the same")
+  tap.equal(code, 1)
+  local _, _, same = ingest(("%s/a.pcap --to %s/flows --addresses text"):format(DIR, DIR))
+  tap.equal(same, 0)
+end)
+
+tap.case("the manifest keeps audit and losses of captures that are gone", function()
+  local datagrams = {}
+  for i = 1, 5 do -- between the third and the fourth, seven flows are missing
+    datagrams[i] = { sequence = i - 1 + (i > 3 and 7 or 0), records = { { src = "10.0.0.1", dst = "10.9.9.9" } } }
+  end
+  synth.write(DIR .. "/gap.pcap", datagrams)
+  local conn <close> = assert(earlgrey.open())
+  for _, name in ipairs { "netflow_audit", "netflow_loss" } do
+    local sql = "SELECT * FROM " .. name .. "(?1)"
+    local of_capture = assert(conn:query(sql, DIR .. "/gap.pcap")):json()
+    assert(conn:query("SELECT * FROM netflow_ingest(?1, ?2)", DIR .. "/gap.pcap", DIR .. "/gaps"))
+    tap.equal(assert(conn:query(sql, DIR .. "/gaps")):json(), of_capture)
+  end
+  tap.equal(conn:row("SELECT flows_lost FROM netflow_loss(?1)", DIR .. "/gaps").flows_lost, 7)
+end)
+
 tap.case("captures stay stored where a later one fails", function()
   tap.write_file(DIR .. "/text.txt", "no capture")
   write("c.pcap", 30, 33)

@@ -25,6 +25,15 @@ SELECT days, merged, made FROM place, netflow_compact(dataset);
 SELECT days, merged, made FROM place, netflow_compact(dataset);
 SELECT count(*), sum(bytes), count(DISTINCT file) FROM place, netflow(dataset);
 SELECT status, count(*) FROM place, netflow_ingest(captures, dataset) GROUP BY 1;
+-- a dataset goes on as it began where nothing else is asked for
+SELECT status, rows FROM place, netflow_ingest('samples/fprobe-live-v5.pcapng', dataset || '-numbers', 'addresses=uint32 compression=none');
+SELECT status, rows FROM place, netflow_ingest('samples/softflowd-v5-ndpi-adj.pcap', dataset || '-numbers');
+SELECT merged, made FROM place, netflow_compact(dataset || '-numbers');
+SELECT group_concat(status), sum(rows) FROM place, netflow_verify(dataset || '-numbers');
+-- the manifest keeps what became of the packets
+SELECT count(*) FROM (SELECT reason, seen, frames, records, meaning FROM netflow_audit('samples') EXCEPT SELECT reason, seen, frames, records, meaning FROM place, netflow_audit(dataset));
+SELECT reason, sum(decoded), sum(rejected), sum(records), meaning FROM place, netflow_audit(dataset) GROUP BY reason;
+SELECT count(*) FROM place, netflow_loss(dataset);
 -- everything of it is sound
 SELECT file LIKE '%.parquet' AS is_shard, status, rows > 0 AS has_rows, bytes > 0 AS has_bytes, detail FROM place, netflow_verify(dataset);
 -- each table says what it reads
