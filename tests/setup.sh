@@ -12,7 +12,7 @@ case "${1:-}" in
 demo) wanted="$build" ;;
 test) wanted="$build libcmocka-dev clang libclang-rt-14-dev clang-format valgrind
     python3 python3-minimal binutils zstd xz-utils lz4 bzip2 gzip strace" ;;
-interop) wanted="$build python3 python3-minimal tshark python3-venv python3-apsw" ;;
+interop) wanted="$build python3 python3-minimal tshark python3-venv python3-apsw openjdk-17-jre-headless" ;;
 *)
     echo "usage: tests/setup.sh demo|test|interop" >&2
     exit 2

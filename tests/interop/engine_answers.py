@@ -64,12 +64,64 @@ def polars_answer(glob):
     return {"rows": t.height, "columns": columns, "texts": texts, "groups": groups}
 
 
+def spark_answer(folder):
+    from pyspark.sql import SparkSession
+    from pyspark.sql import functions as f
+
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.session.timeZone", "UTC")
+        .getOrCreate()
+    )
+    t = spark.read.parquet(folder)
+    ms = lambda c: f.unix_millis(f.col(c)) if c in TIMES else f.col(c)
+    of_numbers = [x for c in NUMBERS + list(TIMES) for x in (f.sum(ms(c)), f.min(ms(c)), f.max(ms(c)))]
+    of_texts = [x for c in TEXTS for x in (f.countDistinct(c), f.min(c), f.max(c))]
+    row = [int(x) if not isinstance(x, str) else x for x in t.agg(f.count("*"), *of_numbers, *of_texts).collect()[0]]
+    names = NUMBERS + list(TIMES) + list(TEXTS)
+    figures = {c: row[1 + 3 * i : 4 + 3 * i] for i, c in enumerate(names)}
+    sums = [f.sum("bytes"), f.sum("packets"), f.count("*")]
+    groups = [plain(t.groupBy(*g).agg(*sums).collect()) for g in GROUPS]
+    spark.stop()
+    return {"rows": row[0], "columns": {c: figures[c] for c in names if c not in TEXTS}, "texts": {c: figures[c] for c in TEXTS}, "groups": groups}
+
+
+def chdb_answer(glob):
+    import chdb
+
+    flow = "file('%s', Parquet)" % glob
+    rows = lambda sql: [json.loads(line) for line in str(chdb.query(sql, "JSONCompactEachRow")).splitlines()]
+    one = lambda sql: rows(sql)[0]
+    ms = lambda c: "toUnixTimestamp64Milli(%s)" % c if c in TIMES else c
+    number = lambda c: [int(x) for x in one("SELECT sum({0}), min({0}), max({0}) FROM {1}".format(ms(c), flow))]
+    text = lambda c: [int(x) if i == 0 else x for i, x in enumerate(one("SELECT uniqExact({0}), min({0}), max({0}) FROM {1}".format(c, flow)))]
+    # Sums of 64 bits come as texts in JSON; so do texts.
+    whole = lambda rows_of, n: plain([r[:n] + [int(x) for x in r[n:]] for r in rows_of])
+    groups = [
+        whole(rows("SELECT {0}, sum(bytes), sum(packets), count() FROM {1} GROUP BY {0}".format(", ".join(g), flow)), len(g)) for g in GROUPS
+    ]
+    return {
+        "rows": int(one("SELECT count() FROM " + flow)[0]),
+        "columns": {c: number(c) for c in NUMBERS + list(TIMES)},
+        "texts": {c: text(c) for c in TEXTS},
+        "groups": groups,
+    }
+
+
+ANSWERS_OF_GLOBS = {"duckdb": duckdb_answer, "polars": polars_answer, "chdb": chdb_answer}
+ANSWERS_OF_FOLDERS = {"pyarrow": pyarrow_answer, "pyspark": spark_answer}
+
+
 def main():
     what, engine, folder = sys.argv[1:4]
     glob = folder + "/**/*.parquet"
     if what == "answer":
-        answer = {"duckdb": duckdb_answer, "polars": polars_answer}.get(engine)
-        print(json.dumps(answer(glob) if answer else pyarrow_answer(folder), default=int))
+        answer = ANSWERS_OF_GLOBS[engine](glob) if engine in ANSWERS_OF_GLOBS else ANSWERS_OF_FOLDERS[engine](folder)
+        print(json.dumps(answer, default=int))
     elif engine == "duckdb":
         import duckdb
 

@@ -1,5 +1,5 @@
-"""Other engines on our shards: pyarrow, DuckDB and Polars, from PyPI, agree with Earlgrey on a dataset of every capture
-at hand; and what DuckDB and pyarrow write of it is read back equal."""
+"""Other engines on our shards: pyarrow, DuckDB, Polars, Spark and ClickHouse (chdb), from PyPI, agree with Earlgrey on a
+dataset of every capture at hand; and what DuckDB and pyarrow write of it is read back equal."""
 
 import json
 import os
@@ -10,7 +10,12 @@ from environment import python_with
 from engine_lists import GROUPS, NUMBERS, TEXTS
 from report import CAPTURES, check, connect, equal, finish, quote, skip
 
-ENGINES = ("pyarrow", "duckdb", "polars")
+# Engines and what they need, an environment each line.
+ENVIRONMENTS = (
+    ("engines", ("pyarrow", "duckdb", "polars"), ("pytz", "pyarrow", "duckdb", "polars")),
+    ("spark", ("pyspark",), ("pyspark==3.5.3",)),
+    ("clickhouse", ("chdb",), ("chdb",)),
+)
 ANSWERS = "tests/interop/engine_answers.py"
 
 
@@ -58,22 +63,25 @@ def store(db, dataset, options):
 
 def main():
     db = connect()
-    python = python_with("engines", "pytz", *ENGINES)
-    claims = ["%s agrees on rows, columns and ten grouped queries (%s)" % (e, how) for how in ("zstd", "gzip") for e in ENGINES]
-    if python is None:
-        for claim in claims:
-            skip(claim, "its packages cannot be had")
-        return
+    pythons = {engine: python_with(name, *packages) for name, engines, packages in ENVIRONMENTS for engine in engines}
     with tempfile.TemporaryDirectory(prefix="earlgrey-engines.") as folder:
         for how in ("zstd", "gzip"):
             dataset = os.path.join(folder, how)
             store(db, dataset, "compression=" + how)
             expected = our_answer(db, dataset)
             assert expected["rows"] > 8000
-            for engine in ENGINES:
-                check("%s agrees on rows, columns and ten grouped queries (%s)" % (engine, how), agrees, python, engine, dataset, expected)
+            for engine, python in pythons.items():
+                claim = "%s agrees on rows, columns and ten grouped queries (%s)" % (engine, how)
+                if python is None:
+                    skip(claim, "its packages cannot be had")
+                else:
+                    check(claim, agrees, python, engine, dataset, expected)
         for engine in ("duckdb", "pyarrow"):
-            check("what %s writes is read back equal" % engine, reads_back, db, python, engine, dataset, folder, expected)
+            claim = "what %s writes is read back equal" % engine
+            if pythons[engine] is None:
+                skip(claim, "its packages cannot be had")
+            else:
+                check(claim, reads_back, db, pythons[engine], engine, dataset, folder, expected)
 
 
 main()

@@ -6,10 +6,10 @@ import subprocess
 
 def python_with(name, *packages):
     """The Python of environment `name`, made where it lacks one of the packages (which are imported by the names they
-    are installed by). None where they cannot be had."""
+    are installed by, a version aside). None where they cannot be had."""
     folder = os.path.join("build", "interop", name)
     python = os.path.join(folder, "bin", "python")
-    have = [python, "-c", "import " + ", ".join(packages)]
+    have = [python, "-c", "import " + ", ".join(p.split("==")[0] for p in packages)]
     if os.path.exists(python) and subprocess.run(have, capture_output=True).returncode == 0:
         return python
     for command in (["/usr/bin/python3", "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", *packages]):
