@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -541,10 +542,7 @@ eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,
 
 bool eg_is_dataset(const char *path) {
     struct stat st;
-    char *manifest = eg_files_join(path, EG_DATASET_MANIFEST);
-    if (manifest == NULL)
-        return false;
-    bool is = stat(manifest, &st) == 0 && S_ISREG(st.st_mode);
-    free(manifest);
-    return is;
+    char manifest[PATH_MAX]; /* on the stack: no memory is no answer */
+    int n = snprintf(manifest, sizeof manifest, "%s/" EG_DATASET_MANIFEST, path);
+    return n > 0 && (size_t)n < sizeof manifest && stat(manifest, &st) == 0 && S_ISREG(st.st_mode);
 }

@@ -144,17 +144,24 @@ eg_status eg_files_lock_writers(int directory, const char *dataset, eg_poll poll
     return EG_OK;
 }
 
-int eg_files_lock_reader(const char *dataset) {
+eg_status eg_files_lock_reader(const char *dataset, int *lock, eg_err *err) {
+    *lock = -1;
     char *path = eg_files_join(dataset, EG_DATASET_LOCK);
     if (path == NULL)
-        return -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+        return eg_fail_nomem(err, "a path");
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     free(path);
+    if (fd < 0 && errno != ENOENT && errno != EACCES)
+        return eg_files_fail(err, dataset, EG_DATASET_LOCK, "open");
     const struct timespec wait = {.tv_nsec = WAIT_NS};
     /* Deleting takes no longer than a moment. */
     for (int i = 0; fd >= 0 && i < 100 && !lock_byte(fd, F_RDLCK, READERS_BYTE); i++)
         nanosleep(&wait, NULL);
-    return fd;
+    *lock = fd;
+    return EG_OK;
 }
 
 int eg_files_lock_readers_out(int directory) {

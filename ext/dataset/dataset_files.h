@@ -33,10 +33,10 @@ eg_status eg_files_clear_temporary(int directory, const char *dataset, eg_err *e
 eg_status eg_files_lock_writers(int directory, const char *dataset, eg_poll poll, int *lock,
                                 eg_err *err);
 
-/* Readers hold a shared lock while they read, so that what they know of is not deleted: a
-** descriptor to close, or -1 where there is no lock file to be had (a dataset that cannot be
-** written needs none). Does not wait. */
-int eg_files_lock_reader(const char *dataset);
+/* Readers hold a shared lock while they read, so that what they know of is not deleted: *lock
+** is a descriptor to close, or -1 where there is no lock file to be had (a dataset that cannot
+** be written needs none). Waits a second at most. EG_IO, EG_NOMEM. */
+eg_status eg_files_lock_reader(const char *dataset, int *lock, eg_err *err);
 
 /* Keeps readers from beginning; -1 where some are reading. */
 int eg_files_lock_readers_out(int directory);

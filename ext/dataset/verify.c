@@ -75,9 +75,11 @@ eg_status eg_verify_open(const char *path, const eg_manifest_ops *manifest, eg_p
     v->ops = manifest;
     v->poll = poll;
     v->directory = strdup(path);
-    v->reader_lock = eg_files_lock_reader(path);
-    eg_status rc = v->directory != NULL ? manifest->open(path, false, poll, &v->manifest, err)
+    v->reader_lock = -1;
+    eg_status rc = v->directory != NULL ? eg_files_lock_reader(path, &v->reader_lock, err)
                                         : eg_fail_nomem(err, "a verification");
+    if (rc == EG_OK)
+        rc = manifest->open(path, false, poll, &v->manifest, err);
     if (rc == EG_OK)
         rc = take_notes(v, err);
     if (rc == EG_OK)

@@ -382,6 +382,10 @@ int64_t eg_pq_file_bytes(const eg_pq_file *f) {
     return f->n_bytes;
 }
 
+int64_t eg_pq_file_opening_bytes(const eg_pq_file *f) {
+    return MAGIC_BYTES + f->n_bytes - f->footer_off;
+}
+
 int64_t eg_pq_file_rows(const eg_pq_file *f) {
     return f->meta.num_rows;
 }

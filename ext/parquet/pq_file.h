@@ -69,6 +69,7 @@ void eg_pq_file_close(eg_pq_file *f);
 
 const char *eg_pq_file_name(const eg_pq_file *f);
 int64_t eg_pq_file_bytes(const eg_pq_file *f);
+int64_t eg_pq_file_opening_bytes(const eg_pq_file *f); /* that were read to open it */
 int64_t eg_pq_file_rows(const eg_pq_file *f);
 uint32_t eg_pq_file_columns(const eg_pq_file *f);
 uint32_t eg_pq_file_row_groups(const eg_pq_file *f);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/bytes.h"
 #include "parquet/shard_piece.h"
 
 typedef struct shard_source {
@@ -61,14 +60,6 @@ static int64_t known_bytes(const eg_shard *shard) {
     return shard->size_bytes > 0 ? shard->size_bytes : 0;
 }
 
-/* Bytes that opening a file reads. */
-static int64_t footer_bytes(const eg_pq_file *f) {
-    uint8_t length[4];
-    if (eg_pq_file_read(f, eg_pq_file_bytes(f) - 8, length, sizeof length, NULL) != EG_OK)
-        return 0;
-    return 4 + (int64_t)eg_le32(length) + 8;
-}
-
 static eg_status open_shard(shard_source *s, const eg_shard *shard, eg_err *err) {
     eg_vector_set vectors = s->shared.spec->vectors;
     if (s->shared.spec->where != NULL)
@@ -98,7 +89,7 @@ static eg_status open_shard(shard_source *s, const eg_shard *shard, eg_err *err)
     s->next_group = 0;
     s->first_row = 0;
     s->stats.files++;
-    s->stats.bytes_read += footer_bytes(f->pq);
+    s->stats.bytes_read += eg_pq_file_opening_bytes(f->pq);
     int64_t other_bytes = known_bytes(shard); /* of no row group: done with now */
     for (uint32_t g = 0; g < eg_pq_file_row_groups(f->pq); g++)
         other_bytes -= eg_shard_group_bytes(f, g);

@@ -139,8 +139,11 @@ static eg_status open_shards(eg_run *r, source_form form, const char *entry, con
         rc = eg_fail(err, EG_UNSUPPORTED, -1,
                      "%s: a dataset in a list of sources: expected it alone", entry);
     else if (form == DATASET) {
-        r->reader_lock = eg_files_lock_reader(entry) + 1;
-        rc = eg_manifest_list(entry, r->spec.poll, &list, err);
+        int lock;
+        rc = eg_files_lock_reader(entry, &lock, err);
+        r->reader_lock = lock + 1;
+        if (rc == EG_OK)
+            rc = eg_manifest_list(entry, r->spec.poll, &list, err);
     } else {
         rc = eg_shard_list_open(source, n_bytes, r->spec.poll, &list, err);
     }

@@ -1,4 +1,5 @@
-/* Statements are prepared when they are needed: there are a handful for a capture. */
+/* Statements are prepared when they are needed: there are a handful for a capture. Texts are bound
+** where they stand: a copy that fails would leave a NULL behind. */
 #include "sqlite/manifest_db.h"
 
 #include <stdio.h>
@@ -165,7 +166,7 @@ static eg_status manifest_find(eg_manifest *m, const eg_capture_id *id, bool *fo
     eg_status rc = prepare(m, &s, "SELECT 1 FROM capture WHERE hash = ?1", err);
     if (rc != EG_OK)
         return rc;
-    sqlite3_bind_text(s, 1, hex, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 1, hex, -1, SQLITE_STATIC);
     return finish(m, s, found, NULL, err);
 }
 
@@ -178,7 +179,7 @@ static eg_status manifest_has_file(eg_manifest *m, const char *file, int64_t n_b
                            err);
     if (rc != EG_OK)
         return rc;
-    sqlite3_bind_text(s, 1, file, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 1, file, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 2, n_bytes);
     sqlite3_bind_int64(s, 3, time_ns);
     return finish(m, s, found, NULL, err);
@@ -247,7 +248,7 @@ static eg_status manifest_intend(eg_manifest *m, const eg_manifest_shard *shards
         return end(m, rc, err);
     for (size_t i = 0; i < n && rc == EG_OK; i++) {
         const eg_manifest_shard *x = &shards[i];
-        sqlite3_bind_text(s, 1, x->path, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(s, 1, x->path, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 2, x->day);
         sqlite3_bind_int64(s, 3, x->n_rows);
         sqlite3_bind_int64(s, 4, x->n_bytes);
@@ -277,7 +278,7 @@ static eg_status add_audit(eg_manifest *m, int64_t capture, const eg_capture_rec
         sqlite3_bind_int64(s, 5, a->frames);
         sqlite3_bind_int64(s, 6, a->records);
         sqlite3_bind_int64(s, 7, a->first_frame);
-        sqlite3_bind_text(s, 8, a->note, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(s, 8, a->note, -1, SQLITE_STATIC);
         rc = step(m, s, err);
     }
     sqlite3_finalize(s);
@@ -324,14 +325,14 @@ static eg_status add_capture(eg_manifest *m, const eg_capture_record *r, int64_t
         err);
     if (rc != EG_OK)
         return rc;
-    sqlite3_bind_text(s, 1, hex, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(s, 2, r->name, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 1, hex, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, r->name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 3, r->n_bytes);
     sqlite3_bind_int64(s, 4, r->is_partial);
     sqlite3_bind_int64(s, 5, r->datagrams);
     sqlite3_bind_int64(s, 6, r->rejected);
     sqlite3_bind_int64(s, 7, r->flows_lost);
-    sqlite3_bind_text(s, 8, r->file, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 8, r->file, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 9, r->file_bytes);
     sqlite3_bind_int64(s, 10, r->file_time_ns);
     rc = finish(m, s, NULL, NULL, err);
@@ -356,7 +357,7 @@ static eg_status drop_continued(eg_manifest *m, const eg_capture_id *id, eg_err 
         rc = prepare(m, &s, changes[i], err);
         if (rc != EG_OK)
             return rc;
-        sqlite3_bind_text(s, 1, hex, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(s, 1, hex, -1, SQLITE_STATIC);
         rc = finish(m, s, NULL, NULL, err);
     }
     return rc;
@@ -460,10 +461,10 @@ static eg_status manifest_settle(eg_manifest *m, const char *name, char *value, 
                            err);
     if (rc != EG_OK)
         return rc;
-    sqlite3_bind_text(s, 1, name, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(s, 2, value, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, value, -1, SQLITE_STATIC);
     if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_bytes(s, 0) < (int)n)
-        memcpy(value, sqlite3_column_text(s, 0), (size_t)sqlite3_column_bytes(s, 0) + 1);
+        memmove(value, sqlite3_column_text(s, 0), (size_t)sqlite3_column_bytes(s, 0) + 1);
     else
         rc = fail_sql(m, err);
     sqlite3_finalize(s);

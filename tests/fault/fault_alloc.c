@@ -10,8 +10,10 @@
 **
 **     fault_alloc FOLDER     small captures: plain.pcap plain.pcap.gz plain.pcapng
 **                            cut.pcap fragments.pcap archive.tar.gz
+** Datasets are made beside it.
 */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +22,8 @@
 
 #include "fault_run.h"
 
-/* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time. */
+/* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time, a +
+** for FOLDER-new to be deleted and, the sweep being long, for every 9th allocation only. */
 
 static const char *const STATEMENTS[] = {
     "!SELECT count(*) FROM netflow_pcap('$/plain.pcap')",
@@ -63,6 +66,22 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_loss('$/plain.pcap\n$/cut.pcap')",
     "SELECT * FROM netflow_loss('$')",
     "SELECT files, rows_read FROM netflow_scan_stats()",
+    "!SELECT count(*) FROM netflow_parquet('$-text')",
+    "SELECT * FROM netflow('$-text')",
+    "SELECT * FROM netflow_parquet('$-uint32/year=*/*/*/*.parquet')",
+    "SELECT * FROM netflow('$-text') WHERE srcaddr = (SELECT min(srcaddr) FROM "
+    "netflow_pcap('$/plain.pcap')) OR dstport = 53",
+    "SELECT count(*), sum(bytes) FROM netflow('$-text') WHERE srcaddr IN ('122.166.0.1', "
+    "'1.2.3.4') "
+    "AND protocol = 'TCP' AND start_time >= '2007-07-26 20:00'",
+    "SELECT count(*) FROM netflow('$-text') WHERE ip4_in(dstaddr, '10.0.0.0/8') AND exporter > '1'",
+    "SELECT * FROM netflow_top('$-uint32', 'srcaddr/24,protocol', 'bytes', 5) WHERE packets > 1",
+    "SELECT * FROM netflow_active('$-text', 5)",
+    "SELECT * FROM netflow_audit('$-text')",
+    "SELECT * FROM netflow_loss('$-uint32')",
+    "SELECT status, rows FROM netflow_verify('$-text')",
+    "SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$-text')",
+    "+SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$-new')",
     "SELECT ip4_num('1.2.3.4'), ip4_text(16909060), ip4_in('1.2.3.4', '1.0.0.0/8'), "
     "ip4_prefix('1.2.3.4', 24), protocol_name(6), tcp_flags_text(18), earlgrey_version()",
     "SELECT count(*) FROM netflow_pcap('$/missing.pcap')",
@@ -89,6 +108,9 @@ char *__wrap_strndup(const char *s, size_t n);
 void *__wrap_aligned_alloc(size_t alignment, size_t n);
 void __wrap_free(void *p);
 
+/* Encoders allocate on their own threads. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct {
     bool armed;
     bool forever;
@@ -96,7 +118,7 @@ static struct {
     uint64_t n_failed;
 } fault;
 
-static bool fails(void) {
+static bool count_down(void) {
     if (!fault.armed) {
         return false;
     }
@@ -112,6 +134,13 @@ static bool fails(void) {
     return false;
 }
 
+static bool fails(void) {
+    pthread_mutex_lock(&lock);
+    bool now = count_down();
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
 /* Live blocks of the engine, to find leaks: open addressing, 0 is empty. */
 #define LIVE_SLOTS (1u << 16)
 static uintptr_t live[LIVE_SLOTS];
@@ -125,6 +154,7 @@ static void live_add(void *p) {
     if (p == NULL) {
         return;
     }
+    pthread_mutex_lock(&lock);
     if (n_live >= LIVE_SLOTS / 2) {
         fputs("more blocks than this program can follow\n", stderr);
         exit(2);
@@ -135,10 +165,11 @@ static void live_add(void *p) {
     }
     live[i] = (uintptr_t)p;
     n_live++;
+    pthread_mutex_unlock(&lock);
 }
 
 /* Blocks that libc handed out are not here, and pass. */
-static void live_remove(void *p) {
+static void remove_slot(void *p) {
     uint32_t i = live_slot((uintptr_t)p);
     while (live[i] != (uintptr_t)p) {
         if (live[i] == 0) {
@@ -156,6 +187,12 @@ static void live_remove(void *p) {
             i = j;
         }
     }
+}
+
+static void live_remove(void *p) {
+    pthread_mutex_lock(&lock);
+    remove_slot(p);
+    pthread_mutex_unlock(&lock);
 }
 
 void *__wrap_malloc(size_t n) {
@@ -223,7 +260,14 @@ static bool is_nomem(const outcome *o) {
     return (o->rc & 0xFF) == SQLITE_NOMEM || strstr(o->message, "out of memory") != NULL;
 }
 
-static int sweep(const char *sql, bool fresh, bool forever) {
+/* Statements begin in ways that ask for: */
+typedef struct manner {
+    bool fresh;         /* a connection each time */
+    const char *folder; /* whose -new is deleted each time; NULL without */
+    uint64_t step;      /* from one failing allocation to the next */
+} manner;
+
+static int sweep(const char *sql, manner how, bool forever) {
     uint64_t live_before = n_live;
     sqlite3_int64 sqlite_before = sqlite3_memory_used();
     sqlite3 *db = fault_open();
@@ -232,18 +276,24 @@ static int sweep(const char *sql, bool fresh, bool forever) {
     int rc = 0;
 
     fault_run(db, sql, &plain);
+    if (how.folder != NULL) {
+        fault_remove(how.folder);
+    }
     sqlite3_exec(db, "DROP TABLE IF EXISTS temp.made", NULL, NULL, NULL);
     do {
-        if (fresh) {
+        if (how.fresh) {
             sqlite3_close(db);
             db = fault_open();
         }
         fault.forever = forever;
-        fault.countdown = ++n;
+        fault.countdown = n += how.step;
         fault.n_failed = 0;
         fault.armed = true;
         fault_run(db, sql, &now);
         fault.armed = false;
+        if (how.folder != NULL) {
+            fault_remove(how.folder);
+        }
         if (!fault_same(&now, &plain) && !is_nomem(&now)) {
             printf("# allocation %" PRIu64 "%s: rc %d \"%s\", %" PRId64
                    " rows; undisturbed: rc %d \"%s\", %" PRId64 " rows\n",
@@ -263,7 +313,7 @@ static int sweep(const char *sql, bool fresh, bool forever) {
                (int64_t)(n_live - live_before), (int64_t)(sqlite3_memory_used() - sqlite_before));
         rc = 1;
     }
-    printf("# %" PRIu64 " allocations\n", n - 1);
+    printf("# %" PRIu64 " allocations\n", n - how.step);
     return rc;
 }
 
@@ -283,11 +333,14 @@ int main(int argc, char **argv) {
     sqlite3_initialize();
     sqlite3_close(fault_open()); /* what SQLite keeps for good is there now */
 
+    fault_store(argv[1]);
     for (size_t i = 0; i < N_STATEMENTS; i++) {
-        bool fresh = STATEMENTS[i][0] == '!';
-        fault_expand(STATEMENTS[i] + fresh, argv[1], sql, sizeof sql);
-        int rc = sweep(sql, fresh, false) | sweep(sql, fresh, true);
-        fault_report(rc == 0, "out of memory", STATEMENTS[i] + fresh);
+        bool fresh = STATEMENTS[i][0] == '!', renews = STATEMENTS[i][0] == '+';
+        const char *statement = STATEMENTS[i] + (fresh || renews);
+        manner how = {fresh, renews ? argv[1] : NULL, renews ? 9 : 1};
+        fault_expand(statement, argv[1], sql, sizeof sql);
+        int rc = sweep(sql, how, false) | sweep(sql, how, true);
+        fault_report(rc == 0, "out of memory", statement);
         failed |= rc;
     }
     return failed;

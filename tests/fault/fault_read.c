@@ -30,6 +30,12 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_pcap('$/plain.*')",
     "SELECT * FROM netflow_active('$')",
     "SELECT * FROM netflow_audit('$')",
+    "SELECT * FROM netflow_parquet('$-text')",
+    "SELECT * FROM netflow('$-uint32') WHERE bytes > 100",
+    "SELECT * FROM netflow('$-text') WHERE srcaddr = '122.166.0.1' OR ip4_in(dstaddr, "
+    "'122.0.0.0/8')",
+    "SELECT * FROM netflow_active('$-text')",
+    "SELECT * FROM netflow_parquet('$-text/year=*/*/*/*.parquet') WHERE start_time > '2007'",
 };
 #define N_STATEMENTS (sizeof STATEMENTS / sizeof STATEMENTS[0])
 
@@ -163,6 +169,7 @@ int main(int argc, char **argv) {
         fputs("usage: fault_read FOLDER\n", stderr);
         return 2;
     }
+    fault_store(argv[1]);
     for (size_t i = 0; i < N_STATEMENTS; i++) {
         fault_expand(STATEMENTS[i], argv[1], sql, sizeof sql);
         good &= sweep("interrupted read", sql, argv[1], INTERRUPTED, 0);

@@ -1,5 +1,6 @@
 #include "fault_run.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,35 @@ void fault_run(sqlite3 *db, const char *sql, outcome *out) {
         snprintf(out->message, sizeof out->message, "%s", sqlite3_errmsg(db));
     }
     sqlite3_finalize(stmt);
+}
+
+void fault_store(const char *folder) {
+    static const char *const kinds[] = {"text", "uint32"};
+    sqlite3 *db = fault_open();
+    for (int i = 0; i < 2; i++) {
+        outcome out;
+        char *sql = sqlite3_mprintf("SELECT 1 / (rows > 0) FROM netflow_ingest('%q/plain.pcap', "
+                                    "'%q-%s', 'addresses=%s')",
+                                    folder, folder, kinds[i], kinds[i]);
+        fault_run(db, sql, &out);
+        if (out.rc != SQLITE_DONE || out.n_rows != 1) {
+            fprintf(stderr, "cannot store: %s\n", out.message);
+            exit(2);
+        }
+        sqlite3_free(sql);
+    }
+    sqlite3_close(db);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+void fault_remove(const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s-new", folder);
+    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 bool fault_same(const outcome *a, const outcome *b) {

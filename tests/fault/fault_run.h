@@ -26,6 +26,13 @@ sqlite3 *fault_open(void);
 ** for lack of memory counts as SQLITE_NOMEM. */
 void fault_run(sqlite3 *db, const char *sql, outcome *out);
 
+/* Stores FOLDER/plain.pcap in the datasets FOLDER-text and FOLDER-uint32; ends the program
+** where that fails. */
+void fault_store(const char *folder);
+
+/* Deletes FOLDER-new. */
+void fault_remove(const char *folder);
+
 bool fault_same(const outcome *a, const outcome *b);
 
 /* Writes `sql` with every $ replaced by folder, NUL terminated, at most cap bytes. */
