@@ -364,6 +364,7 @@ static eg_status place_outputs(dataset *d, const char *name, eg_manifest_shard *
                                         .day = o->day,
                                         .n_rows = o->n_rows,
                                         .n_bytes = o->n_bytes,
+                                        .hash = o->hash,
                                         .times = o->times};
         rc = eg_files_make_partition(d->directory, d->path, partition, err);
     }

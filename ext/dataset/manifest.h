@@ -19,6 +19,7 @@ typedef struct eg_manifest_shard {
     const char *path; /* relative to the dataset */
     int64_t day;      /* since 1970 */
     int64_t n_rows, n_bytes;
+    uint64_t hash; /* of all its bytes: eg_pq_writer_hash */
     eg_time_bounds times;
 } eg_manifest_shard;
 

@@ -14,6 +14,7 @@ eg_status eg_shard_notes_add(void *arg, const eg_manifest_shard *shard, eg_err *
                          .day = shard->day,
                          .n_rows = shard->n_rows,
                          .n_bytes = shard->n_bytes,
+                         .hash = shard->hash,
                          .times = shard->times,
                          .state = list->state,
                          .path = strdup(shard->path)};

@@ -6,6 +6,7 @@
 
 typedef struct eg_shard_note {
     int64_t id, day, n_rows, n_bytes;
+    uint64_t hash;
     eg_time_bounds times;
     eg_shard_state state;
     char *path; /* relative to the dataset; owned */

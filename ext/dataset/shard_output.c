@@ -56,6 +56,7 @@ eg_status eg_shard_output_finish(eg_shard_output *o, const char *dataset,
     if (rc != EG_OK)
         return rc;
     o->n_bytes = eg_pq_writer_bytes(o->writer);
+    o->hash = eg_pq_writer_hash(o->writer);
     eg_pq_writer_close(o->writer);
     o->writer = NULL;
     int failed = fsync(o->fd), reason = errno;

@@ -15,7 +15,8 @@ void eg_partition_path(int64_t day, char out[EG_PARTITION_MAX]);
 typedef struct eg_shard_output {
     char *temporary; /* owned; relative to the dataset */
     int64_t day;
-    int64_t n_rows, n_bytes; /* n_bytes: after finish */
+    int64_t n_rows, n_bytes; /* n_bytes and hash: after finish */
+    uint64_t hash;
     eg_time_bounds times;
     uint64_t last_use;    /* the dataset's own */
     int fd;               /* -1 when finished */

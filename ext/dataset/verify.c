@@ -121,12 +121,14 @@ static bool differs(eg_verify *v, const eg_shard_note *n, const eg_shard_facts *
     if (what != NULL)
         snprintf(v->detail, sizeof v->detail, "%lld %s: the manifest has %lld", (long long)found,
                  what, (long long)expected);
+    else if (f->hash != n->hash)
+        snprintf(v->detail, sizeof v->detail,
+                 "some byte is another than was written, of what has no checksum of its own");
     else if (!f->has_times || f->min_start_ms != t->min_start_ms ||
              f->max_start_ms != t->max_start_ms || f->min_end_ms != t->min_end_ms ||
              f->max_end_ms != t->max_end_ms)
         snprintf(v->detail, sizeof v->detail,
-                 "times from %lld to %lld ms: the manifest has %lld "
-                 "to %lld",
+                 "times from %lld to %lld ms: the manifest has %lld to %lld",
                  (long long)f->min_start_ms, (long long)f->max_end_ms, (long long)t->min_start_ms,
                  (long long)t->max_end_ms);
     else

@@ -110,7 +110,8 @@ static eg_status need_bytes(eg_pq_reader *r, int64_t offset, size_t n, const uin
         r->counts.bytes_read += (int64_t)(want - have);
         r->n_window = want;
     }
-    *out = r->window.data + skip;
+    static const uint8_t nothing[1];
+    *out = r->window.data != NULL ? r->window.data + skip : nothing;
     return EG_OK;
 }
 

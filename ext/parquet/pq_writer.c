@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 #include "base/array.h"
@@ -32,7 +33,8 @@ struct eg_pq_writer {
     uint32_t n_columns;
     const char *created_by;
     int64_t n_bytes, n_rows;
-    group *groups; /* owned */
+    XXH3_state_t *hash; /* of all bytes written */
+    group *groups;      /* owned */
     uint32_t n_groups;
     size_t capacity;
     eg_pq_arena arena;
@@ -50,6 +52,7 @@ static eg_status write_all(eg_pq_writer *w, const void *bytes, size_t n, eg_err 
                            done == 0 ? "nothing was written"
                                      : strerror_r(errno, text, sizeof text));
         }
+        (void)XXH3_64bits_update(w->hash, p, (size_t)done);
         p += done;
         n -= (size_t)done;
         w->n_bytes += done;
@@ -71,7 +74,12 @@ eg_status eg_pq_writer_open(int fd, const char *name, const eg_pq_schema_element
     w->n_columns = n_schema - 1;
     w->created_by = created_by;
     w->arena.budget_bytes = SIZE_MAX;
-    eg_status rc = write_all(w, MAGIC, 4, err);
+    w->hash = XXH3_createState();
+    eg_status rc = w->hash != NULL ? EG_OK : eg_fail_nomem(err, "a Parquet writer");
+    if (rc == EG_OK) {
+        (void)XXH3_64bits_reset(w->hash);
+        rc = write_all(w, MAGIC, 4, err);
+    }
     if (rc != EG_OK) {
         eg_pq_writer_close(w);
         return rc;
@@ -262,6 +270,10 @@ int64_t eg_pq_writer_bytes(const eg_pq_writer *w) {
     return w->n_bytes;
 }
 
+uint64_t eg_pq_writer_hash(const eg_pq_writer *w) {
+    return XXH3_64bits_digest(w->hash);
+}
+
 /* ---- The end */
 
 /* Calls put for every chunk, and writes what it appended to the buffer. */
@@ -350,6 +362,7 @@ void eg_pq_writer_close(eg_pq_writer *w) {
     if (w == NULL)
         return;
     eg_pq_arena_free(&w->arena);
+    (void)XXH3_freeState(w->hash);
     free(w->groups);
     free(w->name);
     free(w);

@@ -35,6 +35,9 @@ eg_status eg_pq_writer_add(eg_pq_writer *w, const eg_pq_chunk_data *const *chunk
 /* Bytes written so far. */
 int64_t eg_pq_writer_bytes(const eg_pq_writer *w);
 
+/* XXH3 (64 bits, seed 0) of these, by which any changed byte is found later. */
+uint64_t eg_pq_writer_hash(const eg_pq_writer *w);
+
 /* Writes what comes behind the row groups. Does not sync. */
 eg_status eg_pq_writer_finish(eg_pq_writer *w, const eg_pq_key_value *key_values,
                               uint32_t n_key_values, eg_err *err);

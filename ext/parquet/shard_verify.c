@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/bytes.h"
 #include "flow/address_order.h"
@@ -12,6 +13,7 @@
 #include "parquet/shard_keys.h"
 
 #define SLICE_ROWS 8192
+#define HASH_BLOCK (1 << 20)
 
 typedef struct verifier {
     eg_pq_file *file;
@@ -224,6 +226,26 @@ static bool take_times(const eg_pq_file *f, const char *name, int64_t *min, int6
     return eg_pq_file_row_groups(f) > 0;
 }
 
+static eg_status hash_file(const eg_pq_file *f, uint64_t *hash, eg_err *err) {
+    XXH3_state_t *state = XXH3_createState();
+    uint8_t *block = malloc(HASH_BLOCK);
+    eg_status rc = state != NULL && block != NULL ? EG_OK : eg_fail_nomem(err, "a hash");
+    if (rc == EG_OK)
+        (void)XXH3_64bits_reset(state);
+    int64_t end = eg_pq_file_bytes(f);
+    for (int64_t at = 0; rc == EG_OK && at < end; at += HASH_BLOCK) {
+        size_t n = end - at < HASH_BLOCK ? (size_t)(end - at) : HASH_BLOCK;
+        rc = eg_pq_file_read(f, at, block, n, err);
+        if (rc == EG_OK)
+            (void)XXH3_64bits_update(state, block, n);
+    }
+    if (rc == EG_OK)
+        *hash = XXH3_64bits_digest(state);
+    (void)XXH3_freeState(state);
+    free(block);
+    return rc;
+}
+
 eg_status eg_shard_verify(const char *path, eg_poll poll, eg_shard_facts *facts, eg_err *err) {
     verifier v = {0};
     *facts = (eg_shard_facts){.min_start_ms = INT64_MAX,
@@ -239,6 +261,8 @@ eg_status eg_shard_verify(const char *path, eg_poll poll, eg_shard_facts *facts,
                 rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
             else
                 rc = check_chunk(&v, err);
+    if (rc == EG_OK)
+        rc = hash_file(v.file, &facts->hash, err);
     if (rc == EG_OK) {
         facts->n_bytes = eg_pq_file_bytes(v.file);
         facts->n_rows = eg_pq_file_rows(v.file);

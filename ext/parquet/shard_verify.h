@@ -12,6 +12,7 @@
 
 typedef struct eg_shard_facts {
     int64_t n_bytes, n_rows;
+    uint64_t hash; /* of all bytes, as eg_pq_writer_hash */
     /* From the statistics, which hold; has_times is false where there are none, or not in
     ** milliseconds. */
     bool has_times;

@@ -32,7 +32,8 @@ static const char schema[] =
     "id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, "
     "state TEXT NOT NULL CHECK(state IN ('pending', 'stored', 'removed')), "
     "capture INTEGER REFERENCES capture(id), day INTEGER NOT NULL, flows INTEGER NOT NULL, "
-    "n_bytes INTEGER NOT NULL, min_start_ms INTEGER NOT NULL, max_start_ms INTEGER NOT NULL, "
+    "n_bytes INTEGER NOT NULL, hash INTEGER NOT NULL, min_start_ms INTEGER NOT NULL, max_start_ms "
+    "INTEGER NOT NULL, "
     "min_end_ms INTEGER NOT NULL, max_end_ms INTEGER NOT NULL);"
     "CREATE TABLE audit("
     "capture INTEGER NOT NULL REFERENCES capture(id), reason TEXT NOT NULL, "
@@ -240,9 +241,9 @@ static eg_status manifest_intend(eg_manifest *m, const eg_manifest_shard *shards
     if (rc != EG_OK)
         return rc;
     rc = prepare(m, &s,
-                 "INSERT INTO shard(path, state, day, flows, n_bytes, min_start_ms, "
+                 "INSERT INTO shard(path, state, day, flows, n_bytes, hash, min_start_ms, "
                  "max_start_ms, min_end_ms, max_end_ms) VALUES (?1, 'pending', ?2, ?3, ?4, "
-                 "?5, ?6, ?7, ?8)",
+                 "?5, ?6, ?7, ?8, ?9)",
                  err);
     if (rc != EG_OK)
         return end(m, rc, err);
@@ -252,10 +253,11 @@ static eg_status manifest_intend(eg_manifest *m, const eg_manifest_shard *shards
         sqlite3_bind_int64(s, 2, x->day);
         sqlite3_bind_int64(s, 3, x->n_rows);
         sqlite3_bind_int64(s, 4, x->n_bytes);
-        sqlite3_bind_int64(s, 5, x->times.min_start_ms);
-        sqlite3_bind_int64(s, 6, x->times.max_start_ms);
-        sqlite3_bind_int64(s, 7, x->times.min_end_ms);
-        sqlite3_bind_int64(s, 8, x->times.max_end_ms);
+        sqlite3_bind_int64(s, 5, (int64_t)x->hash);
+        sqlite3_bind_int64(s, 6, x->times.min_start_ms);
+        sqlite3_bind_int64(s, 7, x->times.max_start_ms);
+        sqlite3_bind_int64(s, 8, x->times.min_end_ms);
+        sqlite3_bind_int64(s, 9, x->times.max_end_ms);
         rc = step(m, s, err);
     }
     sqlite3_finalize(s);
@@ -421,7 +423,7 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
     sqlite3_stmt *s;
     eg_status rc = prepare(m, &s,
                            "SELECT s.id, s.path, s.day, s.flows, s.n_bytes, s.min_start_ms, "
-                           "s.max_start_ms, s.min_end_ms, s.max_end_ms FROM shard s "
+                           "s.max_start_ms, s.min_end_ms, s.max_end_ms, s.hash FROM shard s "
                            "LEFT JOIN capture c ON c.id = s.capture WHERE s.state = ?1 AND "
                            "NOT (?2 AND coalesce(c.partial, 0)) ORDER BY s.day, s.min_start_ms, "
                            "s.path",
@@ -441,6 +443,7 @@ static eg_status manifest_each(eg_manifest *m, eg_shard_state state, bool mergea
                                    .day = sqlite3_column_int64(s, 2),
                                    .n_rows = sqlite3_column_int64(s, 3),
                                    .n_bytes = sqlite3_column_int64(s, 4),
+                                   .hash = (uint64_t)sqlite3_column_int64(s, 9),
                                    .times = {.min_start_ms = sqlite3_column_int64(s, 5),
                                              .max_start_ms = sqlite3_column_int64(s, 6),
                                              .min_end_ms = sqlite3_column_int64(s, 7),

@@ -131,6 +131,9 @@ tap.case("--verify names what is damaged, of another size, missing or not listed
   end
   tap.write_file(a, bytes:sub(1, 99) .. string.char(bytes:byte(100) ~ 8) .. bytes:sub(101))
   check("%.parquet +damaged .* row group 0.*files 3, not ok 1")
+  local at = assert(bytes:find("earlgrey.datagrams", 1, true)) -- means nothing to any reader
+  tap.write_file(a, bytes:sub(1, at - 1) .. "E" .. bytes:sub(at + 1))
+  check("%.parquet +differs .*some byte is another")
   tap.write_file(a, bytes:sub(1, -9))
   check("%.parquet +damaged .*not ok 1")
   tap.write_file(a, tap.read_file(b))
@@ -165,6 +168,54 @@ tap.case("the manifest keeps audit and losses of captures that are gone", functi
     tap.equal(assert(conn:query(sql, DIR .. "/gaps")):json(), of_capture)
   end
   tap.equal(conn:row("SELECT flows_lost FROM netflow_loss(?1)", DIR .. "/gaps").flows_lost, 7)
+end)
+
+local function sh(command)
+  return tap.run("sh -c " .. tap.quote(command))
+end
+
+-- Captures whose shard is larger than what may be written.
+local function write_large()
+  local datagrams = {}
+  for i = 1, 400 do
+    local records = {}
+    for k = 1, 30 do
+      local n = i * 30 + k
+      records[k] = { src = ("10.%d.%d.%d"):format(n * 7 % 251, n * 13 % 241, n % 239), dst = "10.9.9.9", bytes = n * 7919, packets = n }
+    end
+    datagrams[i] = { sequence = (i - 1) * 30, records = records }
+  end
+  synth.write(DIR .. "/large.pcap", datagrams)
+end
+
+tap.case("where no more can be written, nothing is stored and the next ingest works", function()
+  write_large()
+  local ingest_it = ("%s scripts/ingest.lua %s/large.pcap --to %s/limited"):format(tap.program, DIR, DIR)
+  -- A limit for files instead of a full disk: writing fails in the same place.
+  local _, err, code = sh("trap '' XFSZ; ulimit -f 140; " .. ingest_it)
+  tap.matches(err, "limited/_earlgrey%.tmp/.*: write: File too large")
+  tap.equal(code, 1)
+  tap.equal(rows(DIR .. "/limited").n, 0)
+  local left = sh("find " .. DIR .. "/limited -type f ! -name '_earlgrey.db' ! -name '_earlgrey.lock'")
+  tap.equal(left, "")
+  local _, _, again = sh(ingest_it)
+  tap.equal(again, 0)
+  tap.equal(rows(DIR .. "/limited").n, 12000)
+end)
+
+tap.case("a dataset that cannot be written is read, and an ingest names it", function()
+  -- Root may write everywhere but for these capabilities.
+  local as = sh("id -u") == "0\n" and "setpriv --bounding-set -dac_override,-dac_read_search " or ""
+  sh(("chmod -R a-w %s/limited"):format(DIR))
+  local out = sh(("%s%s -e %s"):format(as, tap.program, tap.quote(([[
+    local conn <close> = assert(require("earlgrey").open())
+    print(conn:row("SELECT count(*) AS n FROM netflow(?1)", "%s/limited").n)]]):format(DIR))))
+  tap.equal(out, "12000\n")
+  local _, err, code = sh(("%s%s scripts/ingest.lua %s/a.pcap --to %s/limited"):format(as, tap.program, DIR, DIR))
+  tap.matches(err, "limited.*: .*%f[%w][Pp]ermission denied\n$")
+  tap.equal(code, 1)
+  sh(("chmod -R u+w %s/limited"):format(DIR))
+  tap.equal(rows(DIR .. "/limited").n, 12000)
 end)
 
 tap.case("captures stay stored where a later one fails", function()
