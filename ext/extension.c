@@ -45,6 +45,8 @@ EXPORT int sqlite3_earlgrey_init(sqlite3 *db, char **error, const sqlite3_api_ro
         rc = eg_register_ledger(c);
     if (rc == SQLITE_OK)
         rc = eg_register_ingest(c);
+    if (rc == SQLITE_OK)
+        rc = eg_register_progress(c);
     eg_connection_release(c); /* the modules hold it now */
     return rc;
 }

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "earlgrey.h"
+
 typedef struct eg_lua_conn eg_lua_conn;
 typedef struct eg_lua_stmt eg_lua_stmt;
 
@@ -32,6 +34,7 @@ struct eg_lua_conn {
     int64_t due_ms;            /* coarse monotonic clock: not before */
     bool in_callback;          /* the progress function runs */
     bool callback_failed;      /* and raised EG_LUA_CONN_ERROR */
+    earlgrey_progress figures; /* of the running statement, for the progress function */
 };
 
 /* User values of a statement: its connection, and the names of its columns. */

@@ -113,12 +113,15 @@ static int on_progress(void *arg) {
     eg_lua_conn *conn = arg;
     lua_State *L = conn->running;
     int64_t now_ms = coarse_now_ms();
-    if (!L || conn->in_callback || now_ms < conn->due_ms || !lua_checkstack(L, 4)) {
+    if (!L || conn->in_callback || now_ms < conn->due_ms || !lua_checkstack(L, 7)) {
         return 0;
     }
     lua_getiuservalue(L, conn->running_index, EG_LUA_CONN_PROGRESS);
+    lua_pushinteger(L, conn->figures.done_bytes);
+    lua_pushinteger(L, conn->figures.total_bytes);
+    lua_pushinteger(L, conn->figures.rows);
     conn->in_callback = true;
-    int rc = lua_pcall(L, 0, 1, 0);
+    int rc = lua_pcall(L, 3, 1, 0);
     conn->in_callback = false;
     conn->due_ms = coarse_now_ms() + conn->every_ms;
     int stop = lua_toboolean(L, -1);
@@ -344,6 +347,18 @@ static bool option_is_set(lua_State *L, int index, const char *name) {
     return is_set;
 }
 
+/* Has the extension write its progress to the connection. */
+static int watch_progress(eg_lua_conn *conn) {
+    sqlite3_stmt *stmt;
+    int rc = sqlite3_prepare_v2(conn->db, "SELECT earlgrey_progress(?)", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_pointer(stmt, 1, &conn->figures, EARLGREY_PROGRESS, NULL);
+        sqlite3_step(stmt);
+        rc = sqlite3_finalize(stmt);
+    }
+    return rc;
+}
+
 static int f_open(lua_State *L) {
     size_t n_bytes;
     const char *path = luaL_optlstring(L, 1, ":memory:", &n_bytes);
@@ -374,6 +389,9 @@ static int f_open(lua_State *L) {
     sqlite3_busy_timeout(db, 5000);
     char *error = NULL;
     rc = sqlite3_earlgrey_init(db, &error, NULL);
+    if (rc == SQLITE_OK) {
+        rc = watch_progress(conn);
+    }
     if (rc != SQLITE_OK) {
         close_conn(conn);
         int n = error ? eg_lua_fail_text(L, error, rc) : eg_lua_fail(L, NULL, rc);

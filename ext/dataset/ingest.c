@@ -24,6 +24,9 @@ struct eg_ingest {
     eg_ingest_options options;
     eg_filelist list; /* of all files; sources are opened for one at a time */
     size_t next_file;
+    int64_t total_bytes, done_bytes; /* of the files; of those that are done */
+    int64_t next_bytes;              /* of the file being read */
+    int64_t n_rows;
 
     /* Of the file being read: */
     eg_intern *texts;
@@ -234,6 +237,7 @@ static eg_status read_capture(eg_ingest *g, eg_err *err) {
             rc = g->piece->ops->next(g->piece, &g->window, err);
         if (rc == EG_OK && g->window.n_rows > 0)
             rc = g->store->ops->filled(g->store, g->window.n_rows, err);
+        g->n_rows += rc == EG_OK ? g->window.n_rows : 0;
         if (rc != EG_OK || g->is_done)
             return g->is_done && rc == EG_DONE ? EG_OK : rc;
         if (g->options.poll.poll != NULL && g->options.poll.poll(g->options.poll.arg))
@@ -259,6 +263,11 @@ static eg_status is_known(eg_ingest *g, const eg_file *file, bool *known, eg_err
     return rc == EG_DONE ? EG_OK : rc;
 }
 
+static int64_t size_of(const eg_file *file) {
+    struct stat st;
+    return stat(file->path, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+}
+
 eg_status eg_ingest_open(const char *source, size_t n_bytes, eg_store *store,
                          const eg_ingest_options *options, eg_ingest **out, eg_err *err) {
     *out = NULL;
@@ -274,6 +283,8 @@ eg_status eg_ingest_open(const char *source, size_t n_bytes, eg_store *store,
         eg_ingest_close(g);
         return rc;
     }
+    for (size_t i = 0; i < g->list.n_files; i++)
+        g->total_bytes += size_of(&g->list.files[i]);
     *out = g;
     return EG_OK;
 }
@@ -285,6 +296,7 @@ eg_status eg_ingest_next(eg_ingest *g, eg_ingest_row *row, eg_err *err) {
                 return EG_DONE;
             const eg_file *file = &g->list.files[g->next_file];
             bool known;
+            g->next_bytes = size_of(file);
             eg_status rc = is_known(g, file, &known, err);
             if (rc == EG_OK)
                 rc = open_file(g, file, known, err);
@@ -300,7 +312,19 @@ eg_status eg_ingest_next(eg_ingest *g, eg_ingest_row *row, eg_err *err) {
         if (rc != EG_DONE)
             return rc;
         close_file(g);
+        g->done_bytes += g->next_bytes;
+        g->next_bytes = 0;
     }
+}
+
+void eg_ingest_progress(const eg_ingest *g, int64_t *done_bytes, int64_t *total_bytes,
+                        int64_t *n_rows) {
+    int64_t read_bytes = 0, all = 0;
+    if (g->source != NULL)
+        g->source->ops->progress(g->source, &read_bytes, &all);
+    *done_bytes = g->done_bytes + (read_bytes < g->next_bytes ? read_bytes : g->next_bytes);
+    *total_bytes = g->total_bytes;
+    *n_rows = g->n_rows;
 }
 
 void eg_ingest_close(eg_ingest *g) {

@@ -40,6 +40,11 @@ eg_status eg_ingest_open(const char *source, size_t n_bytes, eg_store *store,
 ** before it stay stored. */
 eg_status eg_ingest_next(eg_ingest *g, eg_ingest_row *row, eg_err *err);
 
+/* Bytes of all files named, as they are on disk, and how many of them were read; flow records
+** read. */
+void eg_ingest_progress(const eg_ingest *g, int64_t *done_bytes, int64_t *total_bytes,
+                        int64_t *n_rows);
+
 /* NULL is allowed. */
 void eg_ingest_close(eg_ingest *g);
 

@@ -102,7 +102,9 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
     }
 }
 
-void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes) {
+void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes,
+                      int64_t *n_rows) {
+    *n_rows = s->n_rows;
     s->source->ops->progress(s->source, done_bytes, total_bytes);
 }
 

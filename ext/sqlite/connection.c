@@ -3,6 +3,7 @@
 
 #include "capture/capture.h"
 #include "dataset/dataset_files.h"
+#include "earlgrey.h"
 #include "parquet/shard_source.h"
 #include "query/scan.h"
 #include "sqlite/manifest_db.h"
@@ -38,20 +39,69 @@ void eg_connection_release(void *p) {
 
 /* ---- interrupt ---------------------------------------------------------- */
 
+/* Writes down how far it is. What comes later of a statement can be smaller: a second scan, or a
+** capture that is read again; the figure does not fall then. */
+static void tell_progress(const eg_connection *c) {
+    int64_t done = 0, total = 0, rows = 0;
+    if (c->progress == NULL || c->measuring == NULL)
+        return;
+    c->measuring->measure(c->measuring, &done, &total, &rows);
+    done = done < total ? done : total;
+    bool goes_on = c->progress->total_bytes == total && c->progress->done_bytes > done;
+    c->progress->done_bytes = goes_on ? c->progress->done_bytes : done;
+    c->progress->total_bytes = total;
+    c->progress->rows = rows;
+}
+
+void eg_measure_begin(eg_connection *c, const eg_measurable *m) {
+    c->measuring = m;
+    if (c->progress != NULL)
+        *c->progress = (earlgrey_progress){0};
+}
+
+void eg_measure_end(eg_connection *c, const eg_measurable *m) {
+    if (c->measuring != m)
+        return;
+    c->measuring = NULL;
+    if (c->progress != NULL)
+        *c->progress = (earlgrey_progress){0};
+}
+
+static void set_progress(sqlite3_context *ctx, int argc, sqlite3_value **argv) {
+    (void)argc;
+    eg_connection *c = sqlite3_user_data(ctx);
+    earlgrey_progress *progress = sqlite3_value_pointer(argv[0], EARLGREY_PROGRESS);
+    if (progress == NULL && sqlite3_value_type(argv[0]) != SQLITE_NULL) {
+        sqlite3_result_error(ctx, "earlgrey_progress: expected a pointer of the host program", -1);
+        return;
+    }
+    c->progress = progress;
+    if (progress != NULL)
+        *progress = (earlgrey_progress){0};
+}
+
+int eg_register_progress(eg_connection *c) {
+    return sqlite3_create_function_v2(c->db, "earlgrey_progress", 1,
+                                      SQLITE_UTF8 | SQLITE_DIRECTONLY, eg_connection_share(c),
+                                      set_progress, NULL, NULL, eg_connection_release);
+}
+
 static bool interrupt_asked(void *arg) {
+    const eg_connection *c = arg;
+    tell_progress(c);
     /* Some 1,000 steps of SQLite's machine: a progress handler every 1,000 is called. */
     static const char probe[] = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n "
                                 "LIMIT 100) SELECT count(*) FROM n";
     sqlite3_stmt *stmt;
-    int rc = sqlite3_prepare_v2(arg, probe, -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(c->db, probe, -1, &stmt, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
     sqlite3_finalize(stmt);
     return rc == SQLITE_INTERRUPT;
 }
 
-eg_poll eg_interrupt_poll(sqlite3 *db) {
-    return (eg_poll){.poll = interrupt_asked, .arg = db};
+eg_poll eg_interrupt_poll(eg_connection *c) {
+    return (eg_poll){.poll = interrupt_asked, .arg = c};
 }
 
 /* ---- sources ------------------------------------------------------------ */
@@ -67,7 +117,7 @@ static bool paced_poll(void *arg) {
     if (now_ns - r->last_poll_ns < POLL_INTERVAL_NS)
         return false;
     r->last_poll_ns = now_ns;
-    return interrupt_asked(r->connection->db);
+    return interrupt_asked(r->connection);
 }
 
 eg_poll eg_run_poll(eg_run *r) {
@@ -187,9 +237,16 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
     return rc;
 }
 
+static void measure_scan(const eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
+                         int64_t *n_rows) {
+    const eg_run *r = (const eg_run *)m;
+    eg_scan_progress(r->scan, done_bytes, total_bytes, n_rows);
+}
+
 eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err) {
     memset(r, 0, sizeof *r);
     r->connection = c;
+    r->measurable.measure = measure_scan;
     eg_status rc = eg_intern_open(&r->texts, err);
     if (rc == EG_OK)
         rc = eg_ledger_open(&r->ledger, err);
@@ -205,7 +262,9 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
     eg_source *src;
     eg_status rc = open_source(r, source, n_bytes, &src, err);
     if (rc == EG_OK)
-        rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(r->connection->db), &r->scan, err);
+        rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(r->connection), &r->scan, err);
+    if (rc == EG_OK)
+        eg_measure_begin(r->connection, &r->measurable);
     return rc;
 }
 
@@ -214,6 +273,7 @@ eg_status eg_run_finish(eg_run *r, eg_err *err) {
         return EG_OK;
     eg_scan_stats stats = {0};
     int64_t datagrams, rejected;
+    eg_measure_end(r->connection, &r->measurable);
     eg_scan_close(r->scan, &stats);
     r->scan = NULL;
     eg_status rc = eg_ledger_finish(r->ledger, err);

@@ -11,10 +11,25 @@
 #include "sqlite/sqlite_api.h"
 
 typedef struct eg_connection {
-    sqlite3 *db;        /* the host's */
-    int n_refs;         /* modules that hold it */
-    eg_scan_stats last; /* of the last scan that ended or was closed */
+    sqlite3 *db;                           /* the host's */
+    int n_refs;                            /* modules that hold it */
+    eg_scan_stats last;                    /* of the last scan that ended or was closed */
+    struct earlgrey_progress *progress;    /* the host's; NULL where it wants none */
+    const struct eg_measurable *measuring; /* what runs and is told there; NULL without */
 } eg_connection;
+
+/* Something that runs and knows how far it is: done and total bytes, rows. */
+typedef struct eg_measurable {
+    void (*measure)(const struct eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
+                    int64_t *n_rows);
+} eg_measurable;
+
+/* Begins to tell the host of m, until the next one begins or m ends. */
+void eg_measure_begin(eg_connection *c, const eg_measurable *m);
+void eg_measure_end(eg_connection *c, const eg_measurable *m);
+
+/* Registers earlgrey_progress(). */
+int eg_register_progress(eg_connection *c);
 
 /* NULL without memory. Starts with one reference. */
 eg_connection *eg_connection_open(sqlite3 *db);
@@ -29,13 +44,14 @@ void eg_connection_release(void *c); /* as SQLite's destructors want it */
 ** 30 us in 10 ms): a host that closes a connection may finalize every statement it
 ** finds there.
 */
-eg_poll eg_interrupt_poll(sqlite3 *db);
+eg_poll eg_interrupt_poll(eg_connection *c);
 
 /* What a table takes as its source. */
 typedef enum eg_source_kind { EG_SOURCE_ANY, EG_SOURCE_CAPTURES, EG_SOURCE_PARQUET } eg_source_kind;
 
 /* Everything a cursor needs to scan a source. Zeroed = closed. */
 typedef struct eg_run {
+    eg_measurable measurable; /* must be first: the scan's */
     eg_connection *connection;
     eg_intern *texts;
     eg_ledger *ledger;

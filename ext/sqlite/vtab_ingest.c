@@ -16,6 +16,7 @@
 #include "sqlite/manifest_db.h"
 #include "sqlite/sql_tables.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -90,6 +91,7 @@ static const store_kind verify_kind = {
 typedef struct store_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;               /* for its poll */
+    eg_measurable measurable; /* the ingest's */
     eg_ingest *ingest;
     eg_ingest_row row;
     eg_compact_result compacted;
@@ -159,7 +161,16 @@ static int store_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     return eg_sql_open(sizeof(store_cursor), out);
 }
 
+static void measure_ingest(const eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
+                           int64_t *n_rows) {
+    const store_cursor *c =
+        (const store_cursor *)((const char *)m - offsetof(store_cursor, measurable));
+    eg_ingest_progress(c->ingest, done_bytes, total_bytes, n_rows);
+}
+
 static void reset(store_cursor *c) {
+    if (c->run.connection != NULL)
+        eg_measure_end(c->run.connection, &c->measurable);
     eg_ingest_close(c->ingest);
     c->ingest = NULL;
     eg_verify_close(c->verify);
@@ -238,6 +249,10 @@ static eg_status open_ingest(store_cursor *c, eg_err *err) {
         rc = eg_dataset_open(c->arguments[1], &options, &eg_sqlite_manifest, how.poll, &store, err);
     if (rc == EG_OK)
         rc = eg_ingest_open(c->arguments[0], strlen(c->arguments[0]), store, &how, &c->ingest, err);
+    if (rc == EG_OK) {
+        c->measurable.measure = measure_ingest;
+        eg_measure_begin(c->run.connection, &c->measurable);
+    }
     return rc;
 }
 

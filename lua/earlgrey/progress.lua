@@ -1,5 +1,5 @@
--- A line on the terminal while a statement runs: what is done, how long it has
--- taken, how much was read. Nothing where standard error is no terminal.
+-- A line on the terminal while a statement runs: how much of its input is read, how
+-- fast, how long it will take. Nothing where standard error is no terminal.
 --
 --   local line <close> = progress.show(conn, "reading")
 --
@@ -12,12 +12,7 @@ local M = {}
 local EVERY_MS <const> = 100
 local AFTER_MS <const> = 500
 
--- Bytes this process has read so far, nil where the system does not tell.
-local function bytes_read()
-  local file <close> = io.open("/proc/self/io")
-  local text = file and file:read("a")
-  return text and math.tointeger(text:match("rchar: (%d+)"))
-end
+local BAR_CELLS <const> = 20
 
 local function size_text(bytes)
   local units = { "B", "kB", "MB", "GB", "TB" }
@@ -27,6 +22,24 @@ local function size_text(bytes)
     i = i + 1
   end
   return (i == 1 and "%d %s" or "%.1f %s"):format(value, units[i])
+end
+
+-- The line after elapsed_ms, with done of total bytes (total 0: not known) and rows read.
+function M.text(what, elapsed_ms, done, total, rows)
+  local seconds = elapsed_ms / 1000
+  if total <= 0 then
+    return ("%s: %.1f s"):format(what, seconds)
+  end
+  local cells = done * BAR_CELLS // total
+  local text = ("%s: [%s%s] %d %%, %s of %s, %s/s"):format(what, ("#"):rep(cells), (" "):rep(BAR_CELLS - cells),
+    done * 100 // total, size_text(done), size_text(total), size_text(math.floor(done / seconds)))
+  if rows > 0 then
+    text = text .. (", %.2f M flows/s"):format(rows / seconds / 1e6)
+  end
+  if done > 0 and done < total then
+    text = text .. (", %d s left"):format(math.ceil(seconds * (total - done) / done))
+  end
+  return text
 end
 
 function M.show(conn, what)
@@ -51,18 +64,13 @@ function M.show(conn, what)
     conn = nil
     return line
   end
-  local started_ms, bytes_before = earlgrey.now_ms(), bytes_read()
-  conn:progress(function()
+  local started_ms = earlgrey.now_ms()
+  conn:progress(function(done, total, rows)
     local elapsed_ms = earlgrey.now_ms() - started_ms
     if elapsed_ms < AFTER_MS then
       return
     end
-    local text = ("%s: %.1f s"):format(what, elapsed_ms / 1000)
-    local bytes = bytes_before and bytes_read()
-    if bytes then
-      text = text .. ", " .. size_text(bytes - bytes_before) .. " read"
-    end
-    io.stderr:write("\r\27[K", text)
+    io.stderr:write("\r\27[K", M.text(what, elapsed_ms, done, total, rows))
     is_shown = true
   end, EVERY_MS)
   return line

@@ -146,6 +146,38 @@ tap.case("--verify names what is damaged, of another size, missing or not listed
   check("%.parquet +missing .*the manifest lists it")
 end)
 
+tap.case("progress never falls, never passes the total, and counts flows", function()
+  local conn <close> = assert(earlgrey.open())
+  synth.write(DIR .. "/p1.pcap", (function()
+    local datagrams = {}
+    for i = 1, 20000 do
+      datagrams[i] = { sequence = i - 1, records = { { src = "10.1.1.1", dst = "10.9.9.9", bytes = i, packets = 1 } } }
+    end
+    return datagrams
+  end)())
+  os.execute(("gzip -c %s/p1.pcap > %s/p2.pcap.gz"):format(DIR, DIR)) -- the same once more
+  local seen, last, total, most_rows = 0, 0, nil, 0
+  conn:progress(function(done, of, rows)
+    if of > 0 then
+      seen = seen + 1
+      assert(done >= last and done <= of and (total or of) == of, ("%d of %d after %d"):format(done, of, last))
+      last, total, most_rows = done, of, math.max(most_rows, rows)
+    end
+  end, 1)
+  assert(conn:query("SELECT * FROM netflow_ingest(?1, ?2)", DIR .. "/p1.pcap\n" .. DIR .. "/p2.pcap.gz", DIR .. "/progress"))
+  conn:progress(nil)
+  assert(seen >= 1 and last > 0 and most_rows > 0, seen)
+  tap.equal(total, #tap.read_file(DIR .. "/p1.pcap") + #tap.read_file(DIR .. "/p2.pcap.gz"))
+end)
+
+tap.case("the line of progress says how much, how fast and how long", function()
+  local progress = require "earlgrey.progress"
+  tap.equal(progress.text("ingest", 2000, 250, 1000, 3000000),
+    "ingest: [#####               ] 25 %, 250 B of 1.0 kB, 125 B/s, 1.50 M flows/s, 6 s left")
+  tap.equal(progress.text("ingest", 4000, 1000, 1000, 0), "ingest: [####################] 100 %, 1.0 kB of 1.0 kB, 250 B/s")
+  tap.equal(progress.text("compact", 1500, 0, 0, 0), "compact: 1.5 s")
+end)
+
 tap.case("addresses of another kind than the dataset's are refused", function()
   local _, err, code = ingest(("%s/a.pcap --to %s/flows --addresses uint32"):format(DIR, DIR))
   tap.matches(err, "flows: holds addresses=text: expected the same")

@@ -99,7 +99,7 @@ static void pieces_are_read_one_after_the_other(void **state) {
     const eg_batch *b;
     eg_err err;
     eg_status rc;
-    int64_t next = 0, done, total;
+    int64_t next = 0, done, total, n_rows;
     assert_int_equal(eg_scan_open(&c.source, &spec, (eg_poll){0}, &scan, &err), EG_OK);
     while ((rc = eg_scan_next(scan, &b, &err)) == EG_OK) {
         assert_true(b->n_sel > 0 && b->n_sel == b->n_rows); /* empty batches do not come out */
@@ -110,7 +110,7 @@ static void pieces_are_read_one_after_the_other(void **state) {
     assert_int_equal(rc, EG_DONE);
     assert_int_equal(eg_scan_next(scan, &b, &err), EG_DONE);
     assert_int_equal(next, c.n_rows);
-    eg_scan_progress(scan, &done, &total);
+    eg_scan_progress(scan, &done, &total, &n_rows);
     assert_true(done == c.n_rows && total == 1000);
     eg_scan_stats stats = {.files = 100, .rows_kept = 1};
     eg_scan_close(scan, &stats);

@@ -298,8 +298,8 @@ static uint32_t scan_rows(const table *t, const eg_predicate *where, bool prunes
     }
     if (rc != EG_DONE)
         fail_msg("%s", r.err.msg);
-    int64_t done, total;
-    eg_scan_progress(r.scan, &done, &total);
+    int64_t n_rows, done, total;
+    eg_scan_progress(r.scan, &done, &total, &n_rows);
     assert_true(total > 0 && done == total);
     end_reading(&r);
     *stats = r.stats;
