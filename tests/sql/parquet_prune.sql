@@ -1,0 +1,39 @@
+-- What a predicate excludes of shards is not read, netflow_scan_stats() counts it, and the answer
+-- is the captures'. Three captures of two days: the manifest's times, statistics and page
+-- indexes, Bloom filters, dictionaries, one after the other.
+.read '|printf "CREATE TEMP TABLE place AS SELECT \047$TMP/flows\047 AS dataset, \047$TMP/flows/**/*.parquet\047 AS files;"'
+SELECT sum(rows), sum(shards) FROM place, netflow_ingest('samples', dataset);
+.headers on
+-- a time: shards by the manifest, without opening them; by statistics where there is none
+SELECT count(*) FROM place, netflow(dataset) WHERE start_time >= '2026-01-01';
+SELECT files, files_skipped, rows_read > 0 AS reads FROM netflow_scan_stats();
+SELECT count(*) FROM netflow_pcap('samples') WHERE start_time >= '2026-01-01';
+SELECT count(*) FROM place, netflow_parquet(dataset) WHERE end_time < '2001-01-01';
+SELECT files, files_skipped, row_groups, rows_read FROM netflow_scan_stats();
+SELECT count(*) FROM place, netflow_parquet(dataset || '/year=2023') WHERE start_time >= '2026-01-01';
+SELECT files, row_groups, row_groups_skipped, rows_read FROM netflow_scan_stats();
+-- an address that is there: some row groups by Bloom filters
+SELECT count(*), sum(bytes) FROM place, netflow(dataset) WHERE srcaddr = '192.168.1.29';
+SELECT files, row_groups, row_groups_skipped > 0 AS skips, rows_read < 8985 AS reads_less FROM netflow_scan_stats();
+SELECT count(*), sum(bytes) FROM netflow_pcap('samples') WHERE srcaddr = '192.168.1.29';
+-- one that is nowhere, though within the bounds of all: not a page is read
+SELECT count(*) FROM place, netflow(dataset) WHERE dstaddr = '172.31.255.254';
+SELECT row_groups, row_groups_skipped, pages, rows_read FROM netflow_scan_stats();
+-- one of several
+SELECT count(*) FROM place, netflow(dataset) WHERE srcaddr IN ('1.2.3.4', '172.31.255.254', '9.9.9.9');
+SELECT row_groups, row_groups_skipped, rows_read FROM netflow_scan_stats();
+-- a prefix has no Bloom filter: bounds and dictionaries
+SELECT count(*) FROM place, netflow(dataset) WHERE ip4_in(srcaddr, '198.51.100.0/24');
+SELECT row_groups, row_groups_skipped, rows_read FROM netflow_scan_stats();
+SELECT count(*) FROM netflow_pcap('samples') WHERE ip4_in(srcaddr, '198.51.100.0/24');
+-- a port, a protocol that no row has
+SELECT count(*) FROM place, netflow(dataset) WHERE dstport = 64999;
+SELECT row_groups + row_groups_skipped AS row_groups, rows_read FROM netflow_scan_stats();
+SELECT count(*) FROM netflow_pcap('samples') WHERE dstport = 64999;
+SELECT count(*) FROM place, netflow(dataset) WHERE protocol = 'SCTP';
+SELECT row_groups, row_groups_skipped, rows_read FROM netflow_scan_stats();
+-- columns that nobody asked for are not read
+SELECT count(*) FROM place, netflow(dataset);
+CREATE TEMP TABLE narrow AS SELECT bytes_read FROM netflow_scan_stats();
+SELECT count(*), sum(bytes), max(srcaddr), max(dstaddr), sum(flow_sequence) > 0 AS has FROM place, netflow(dataset);
+SELECT n.bytes_read * 2 < s.bytes_read AS reads_less FROM narrow n, netflow_scan_stats() s;
