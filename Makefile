@@ -39,7 +39,7 @@ EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 UNIT_TESTS = test_address_order test_batch test_capture test_dataset test_filelist \
 	test_filter test_frame test_group test_identity test_intern \
 	test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec test_pq_delta \
-	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift \
+	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift test_pq_writer \
 	test_predicate test_reasons test_reassembly test_savefile test_row_order test_scan \
 	test_schema test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune test_shard_verify \
 	test_shard_source test_status test_stream

@@ -1,0 +1,255 @@
+/* Claims of parquet/pq_writer.h and pq_chunk.h: what is written is read back, value by value, is
+ *sound
+ ** to shard_verify.h (checksums, statistics, page indexes, Bloom filters), and has the hash that
+ ** the writer says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "parquet/pq_reader.h"
+#include "parquet/pq_writer.h"
+#include "parquet/shard_verify.h"
+
+#define MAX_ROWS 3000
+#define N_COLUMNS 6
+#define N_GROUPS 3
+
+static eg_pq_codec *codec;
+
+static int open_codec(void **state) {
+    (void)state;
+    return eg_pq_codec_open(&codec, NULL) == EG_OK ? 0 : -1;
+}
+
+static int close_codec(void **state) {
+    (void)state;
+    eg_pq_codec_close(codec);
+    return 0;
+}
+
+static uint64_t seed = 3;
+static uint64_t next_random(void) {
+    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return seed >> 20;
+}
+
+/* Two columns of each type: one of codes, one of values. */
+static const eg_pq_schema_element schema[N_COLUMNS + 1] = {
+    {.repetition = -1, .name = {(const uint8_t *)"s", 1}, .n_children = N_COLUMNS, .converted = -1},
+    {.has_type = true,
+     .type = EG_PQ_INT32,
+     .name = {(const uint8_t *)"u32", 3},
+     .converted = 13,
+     .logical = {.id = EG_PQ_LOGICAL_ID_INTEGER, .bits = 32}},
+    {.has_type = true, .type = EG_PQ_INT32, .name = {(const uint8_t *)"i32", 3}, .converted = -1},
+    {.has_type = true,
+     .type = EG_PQ_INT64,
+     .name = {(const uint8_t *)"u64", 3},
+     .converted = EG_PQ_CONVERTED_UINT_64,
+     .logical = {.id = EG_PQ_LOGICAL_ID_INTEGER, .bits = 64}},
+    {.has_type = true, .type = EG_PQ_INT64, .name = {(const uint8_t *)"i64", 3}, .converted = -1},
+    {.has_type = true,
+     .type = EG_PQ_BYTE_ARRAY,
+     .name = {(const uint8_t *)"coded", 5},
+     .converted = EG_PQ_CONVERTED_UTF8,
+     .logical = {.id = EG_PQ_LOGICAL_ID_STRING}},
+    {.has_type = true,
+     .type = EG_PQ_BYTE_ARRAY,
+     .name = {(const uint8_t *)"text", 4},
+     .converted = EG_PQ_CONVERTED_UTF8,
+     .logical = {.id = EG_PQ_LOGICAL_ID_STRING}},
+};
+
+/* Values of a group, as 64-bit numbers; of texts numbers that stand for one. */
+static uint64_t model[N_GROUPS][N_COLUMNS][MAX_ROWS];
+static uint32_t n_rows_of[N_GROUPS];
+
+/* Texts ascend with their numbers; every 7th is longer than a bound may be. */
+static eg_pq_bytes text_of(uint64_t number, char room[128]) {
+    int n = snprintf(
+        room, 128, "%08llu%s", (unsigned long long)number,
+        number % 7 == 0 ? "-a text that is longer than what statistics keep of one, by far" : "");
+    return (eg_pq_bytes){(const uint8_t *)room, (uint32_t)n};
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Encodes a column of a group. */
+static void encode(uint32_t g, uint32_t c, uint32_t rows_of_page, int32_t compression,
+                   eg_pq_chunk_data *out) {
+    static uint64_t sorted[MAX_ROWS], v64[MAX_ROWS];
+    static uint32_t codes[MAX_ROWS], v32[MAX_ROWS], starts[MAX_ROWS];
+    static char room[MAX_ROWS][128];
+    static eg_pq_bytes texts[MAX_ROWS];
+    const uint64_t *numbers = model[g][c];
+    uint32_t n = n_rows_of[g], n_entries = 0, n_pages = 0;
+    bool is_coded = c % 2 == 0;
+    const uint64_t *source = numbers;
+    uint32_t n_source = n;
+    if (is_coded) {
+        memcpy(sorted, numbers, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, compare_numbers);
+        for (uint32_t i = 0; i < n; i++)
+            if (i == 0 || sorted[i] != sorted[n_entries - 1])
+                sorted[n_entries++] = sorted[i];
+        for (uint32_t i = 0; i < n; i++)
+            codes[i] = (uint32_t)((const uint64_t *)bsearch(&numbers[i], sorted, n_entries,
+                                                            sizeof *sorted, compare_numbers) -
+                                  sorted);
+        source = sorted;
+        n_source = n_entries;
+    }
+    for (uint32_t i = 0; i < n_source; i++) {
+        v32[i] = (uint32_t)source[i];
+        v64[i] = source[i];
+        texts[i] = text_of(source[i], room[i]);
+    }
+    for (uint32_t i = 0; i < n; i += rows_of_page)
+        starts[n_pages++] = i;
+    const void *array = c < 2 ? (const void *)v32 : c < 4 ? (const void *)v64 : (const void *)texts;
+    eg_pq_chunk_input in = {.type = (eg_pq_type)schema[c + 1].type,
+                            .is_unsigned = c == 0 || c == 2,
+                            .n_rows = n,
+                            .page_starts = starts,
+                            .n_pages = n_pages,
+                            .codes = is_coded ? codes : NULL,
+                            .dictionary = is_coded ? array : NULL,
+                            .n_entries = n_entries,
+                            .values = is_coded ? NULL : array,
+                            .compression = compression,
+                            .bloom_value_bits = is_coded ? 10 : 0};
+    eg_err err = {.msg = ""};
+    if (eg_pq_chunk_encode(&in, codec, out, &err) != EG_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(out->n_pages, n_pages);
+    assert_true(out->has_bounds || c >= 4); /* texts can be too long for them */
+}
+
+static void assert_value(const eg_pq_vector *v, const eg_pq_dictionary *d, uint32_t c, uint32_t i,
+                         uint64_t expected) {
+    const void *array = v->has_codes ? d->values.any : v->values.any;
+    uint32_t at = v->has_codes ? v->values.codes[i] : i;
+    char room[128];
+    if (c < 2) {
+        assert_int_equal(((const uint32_t *)array)[at], (uint32_t)expected);
+    } else if (c < 4) {
+        assert_true(((const uint64_t *)array)[at] == expected);
+    } else {
+        eg_pq_bytes text = text_of(expected, room), found = ((const eg_pq_bytes *)array)[at];
+        assert_int_equal(found.n_bytes, text.n_bytes);
+        assert_memory_equal(found.data, text.data, text.n_bytes);
+    }
+}
+
+static void assert_read_back(eg_pq_file *f) {
+    for (uint32_t g = 0; g < N_GROUPS; g++)
+        for (uint32_t c = 0; c < N_COLUMNS; c++) {
+            eg_pq_reader *r;
+            eg_pq_vector v;
+            const eg_pq_dictionary *d = NULL;
+            eg_pq_index index;
+            uint32_t row = 0;
+            assert_int_equal(eg_pq_reader_open(f, g, c, codec, &r, NULL), EG_OK);
+            eg_status rc = eg_pq_reader_dictionary(r, &d, NULL);
+            assert_int_equal(rc, c % 2 == 0 ? EG_OK : EG_DONE);
+            while ((rc = eg_pq_reader_next(r, 100, &v, NULL)) == EG_OK)
+                for (uint32_t i = 0; i < v.n_rows; i++)
+                    assert_value(&v, d, c, i, model[g][c][row++]);
+            assert_int_equal(rc, EG_DONE);
+            assert_int_equal(row, n_rows_of[g]);
+            eg_pq_reader_close(r);
+            assert_int_equal(eg_pq_index_open(f, g, c, &index, NULL), EG_OK);
+            eg_pq_index_close(&index);
+            assert_int_equal(eg_pq_file_all_dictionary(f, g, c), c % 2 == 0);
+        }
+}
+
+static void assert_round_trip(uint32_t n, uint64_t n_values, uint32_t rows_of_page,
+                              int32_t compression) {
+    eg_pq_writer *w;
+    eg_pq_file *f;
+    eg_shard_facts facts;
+    eg_err err = {.msg = ""};
+    char path[64];
+    int fd = memfd_create("written.parquet", MFD_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    assert_int_equal(eg_pq_writer_open(fd, path, schema, N_COLUMNS + 1, "test", &w, NULL), EG_OK);
+    int64_t n_all = 0;
+    for (uint32_t g = 0; g < N_GROUPS; g++) {
+        eg_pq_chunk_data data[N_COLUMNS] = {0};
+        const eg_pq_chunk_data *chunks[N_COLUMNS];
+        n_rows_of[g] = g == 1 ? 1 : n;
+        n_all += n_rows_of[g];
+        for (uint32_t c = 0; c < N_COLUMNS; c++) {
+            for (uint32_t i = 0; i < n_rows_of[g]; i++)
+                model[g][c][i] = next_random() % n_values + (c < 4 ? next_random() % 2 << 31 : 0);
+            encode(g, c, rows_of_page, compression, &data[c]);
+            chunks[c] = &data[c];
+        }
+        assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, &err), EG_OK);
+        for (uint32_t c = 0; c < N_COLUMNS; c++)
+            eg_pq_chunk_free(&data[c]);
+    }
+    eg_pq_key_value kv = {.key = {(const uint8_t *)"a key", 5},
+                          .value = {(const uint8_t *)"its", 3}};
+    assert_int_equal(eg_pq_writer_finish(w, &kv, 1, &err), EG_OK);
+    if (eg_shard_verify(path, (eg_poll){0}, &facts, &err) != EG_OK)
+        fail_msg("%s", err.msg);
+    assert_int_equal(facts.n_rows, n_all);
+    assert_int_equal(facts.n_bytes, eg_pq_writer_bytes(w));
+    assert_true(facts.hash == eg_pq_writer_hash(w));
+    eg_pq_writer_close(w);
+    assert_int_equal(eg_pq_file_open_fd(fd, "written.parquet", &f, &err), EG_OK);
+    eg_pq_bytes value;
+    assert_true(eg_pq_file_value(f, "a key", &value) && value.n_bytes == 3 &&
+                memcmp(value.data, "its", 3) == 0);
+    assert_memory_equal(eg_pq_file_created_by(f).data, "test", 4);
+    assert_int_equal(eg_pq_file_rows(f), n_all);
+    assert_read_back(f);
+    eg_pq_file_close(f);
+}
+
+static void what_is_written_is_read_back_and_sound(void **state) {
+    (void)state;
+    static const int32_t compressions[] = {EG_PQ_UNCOMPRESSED, EG_PQ_GZIP, EG_PQ_ZSTD};
+    static const uint32_t counts[] = {1, 2, 77, MAX_ROWS};
+    static const uint64_t values[] = {1, 2, 50, 1000000};
+    for (int c = 0; c < 3; c++)
+        for (int n = 0; n < 4; n++)
+            for (int v = 0; v < 4; v++)
+                for (uint32_t rows = 1 + 9 * (uint32_t)n; rows < 10000; rows *= 20)
+                    assert_round_trip(counts[n], values[v], rows, compressions[c]);
+}
+
+static void a_descriptor_that_takes_no_more_is_told(void **state) {
+    (void)state;
+    eg_pq_writer *w;
+    eg_err err = {.msg = ""};
+    FILE *full = fopen("/dev/full", "w");
+    assert_non_null(full);
+    assert_int_equal(
+        eg_pq_writer_open(fileno(full), "x.parquet", schema, N_COLUMNS + 1, "test", &w, &err),
+        EG_IO);
+    assert_string_equal(err.msg, "x.parquet: write: No space left on device");
+    assert_null(w);
+    fclose(full);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read_back_and_sound),
+        cmocka_unit_test(a_descriptor_that_takes_no_more_is_told),
+    };
+    return cmocka_run_group_tests(tests, open_codec, close_codec);
+}
