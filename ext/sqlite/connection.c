@@ -124,12 +124,14 @@ eg_poll eg_run_poll(eg_run *r) {
     return (eg_poll){.poll = paced_poll, .arg = r};
 }
 
-/* Whether a directory without a manifest holds Parquet files, and no capture. */
-static bool holds_parquet(const char *path, eg_poll poll) {
+/* Whether a directory without a manifest holds Parquet files, and no capture where these would be
+** taken, too. */
+static bool holds_parquet(const char *path, eg_source_kind kind, eg_poll poll) {
     eg_shard_list shards = {0};
     eg_filelist captures = {0};
     bool holds = eg_shard_list_open(path, strlen(path), poll, &shards, NULL) == EG_OK &&
-                 eg_filelist_open_polled(path, strlen(path), poll, &captures, NULL) != EG_OK;
+                 (kind == EG_SOURCE_PARQUET ||
+                  eg_filelist_open_polled(path, strlen(path), poll, &captures, NULL) != EG_OK);
     eg_shard_list_close(&shards);
     eg_filelist_close(&captures);
     return holds;
@@ -163,7 +165,8 @@ static eg_status begins_parquet(const char *path, bool *begins, eg_err *err) {
 }
 
 /* What the first entry of a source is; entries of one list are of one kind. */
-static eg_status form_of(const char *entry, eg_poll poll, source_form *form, eg_err *err) {
+static eg_status form_of(const char *entry, eg_source_kind kind, eg_poll poll, source_form *form,
+                         eg_err *err) {
     struct stat st;
     bool is_parquet = false;
     eg_status rc = EG_OK;
@@ -175,7 +178,7 @@ static eg_status form_of(const char *entry, eg_poll poll, source_form *form, eg_
     else if (S_ISDIR(st.st_mode) && eg_is_dataset(entry))
         *form = DATASET;
     else if (S_ISDIR(st.st_mode))
-        is_parquet = holds_parquet(entry, poll);
+        is_parquet = holds_parquet(entry, kind, poll);
     if (is_parquet)
         *form = PARQUET;
     return rc;
@@ -213,7 +216,7 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
     source_form form = CAPTURES;
     eg_status rc = EG_OK;
     if (r->kind != EG_SOURCE_CAPTURES)
-        rc = form_of(entry, r->spec.poll, &form, err);
+        rc = form_of(entry, r->kind, r->spec.poll, &form, err);
     else if (eg_is_dataset(entry))
         form = DATASET;
     if (rc != EG_OK) {

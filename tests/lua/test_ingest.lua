@@ -220,6 +220,17 @@ local function write_large()
   synth.write(DIR .. "/large.pcap", datagrams)
 end
 
+tap.case("netflow_parquet reads the shards of a directory that holds captures, too", function()
+  os.execute(("mkdir %s/mixed && cp %s/a.pcap %s/mixed/ && cp %s %s/mixed/x.parquet"):format(DIR, DIR, DIR,
+    tap.quote(shards_of(DIR .. "/gaps")[1]), DIR))
+  local conn <close> = assert(earlgrey.open())
+  local count = function(name)
+    return conn:row("SELECT count(*) AS n FROM " .. name .. "(?1)", DIR .. "/mixed").n
+  end
+  tap.equal(count("netflow_parquet"), 5)
+  tap.equal(count("netflow_pcap"), 9)
+end)
+
 tap.case("where no more can be written, nothing is stored and the next ingest works", function()
   write_large()
   local ingest_it = ("%s scripts/ingest.lua %s/large.pcap --to %s/limited"):format(tap.program, DIR, DIR)
