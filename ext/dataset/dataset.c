@@ -87,6 +87,10 @@ static void make_schema(eg_shard_schema *schema, const eg_dataset_options *optio
         }
 }
 
+/* ---- How shards are made, by name */
+
+static const char *const address_names[] = {"uint32", "text"}; /* by layout.dotted */
+
 static const struct compression {
     const char *name;
     int32_t codec;
@@ -95,34 +99,72 @@ static const struct compression {
     {"zstd", EG_PQ_ZSTD, 1}, {"gzip", EG_PQ_GZIP, 0}, {"none", EG_PQ_UNCOMPRESSED, 0}};
 #define N_COMPRESSIONS (sizeof compressions / sizeof compressions[0])
 
+static bool is_name(const char *name, const char *text, size_t n_bytes) {
+    return n_bytes == strlen(name) && memcmp(name, text, n_bytes) == 0;
+}
+
+static bool set_addresses(eg_encode_options *encode, const char *name, size_t n_bytes) {
+    for (int dotted = 0; dotted < 2; dotted++)
+        if (is_name(address_names[dotted], name, n_bytes)) {
+            encode->layout.dotted = dotted;
+            return true;
+        }
+    return false;
+}
+
+static bool set_compression(eg_encode_options *encode, const char *name, size_t n_bytes) {
+    for (size_t i = 0; i < N_COMPRESSIONS; i++)
+        if (is_name(compressions[i].name, name, n_bytes)) {
+            encode->compression = compressions[i].codec;
+            encode->level = compressions[i].level;
+            return true;
+        }
+    return false;
+}
+
+static const char *compression_name(int32_t codec) {
+    for (size_t i = 0; i < N_COMPRESSIONS; i++)
+        if (compressions[i].codec == codec)
+            return compressions[i].name;
+    return "";
+}
+
+bool eg_dataset_ask_addresses(eg_dataset_options *options, const char *name, size_t n_bytes) {
+    bool is_known = set_addresses(&options->encode, name, n_bytes);
+    options->has_addresses |= is_known;
+    return is_known;
+}
+
+bool eg_dataset_ask_compression(eg_dataset_options *options, const char *name, size_t n_bytes) {
+    bool is_known = set_compression(&options->encode, name, n_bytes);
+    options->has_compression |= is_known;
+    return is_known;
+}
+
 /* Decides on addresses and compression: what the dataset has, where nothing else was asked
 ** for. Addresses of two kinds in one dataset are no table for most engines. */
 static eg_status settle(dataset *d, eg_err *err) {
     eg_encode_options *encode = &d->options.encode;
+    const char *wanted = address_names[encode->layout.dotted];
     char addresses[16], compression[16];
-    snprintf(addresses, sizeof addresses, "%s", encode->layout.dotted ? "text" : "uint32");
-    compression[0] = '\0';
-    for (size_t i = 0; i < N_COMPRESSIONS; i++)
-        if (compressions[i].codec == encode->compression)
-            snprintf(compression, sizeof compression, "%s", compressions[i].name);
+    snprintf(addresses, sizeof addresses, "%s", wanted);
+    snprintf(compression, sizeof compression, "%s", compression_name(encode->compression));
     eg_status rc = d->ops->settle(d->manifest, "addresses", addresses, sizeof addresses, err);
     if (rc == EG_OK)
         rc = d->ops->settle(d->manifest, "compression", compression, sizeof compression, err);
     if (rc != EG_OK)
         return rc;
-    bool dotted = strcmp(addresses, "text") == 0;
-    if (d->options.has_addresses && dotted != encode->layout.dotted)
+    if (d->options.has_addresses && strcmp(addresses, wanted) != 0)
         return eg_fail(err, EG_MISUSE, -1, "%s: holds addresses=%s: expected the same", d->path,
                        addresses);
-    encode->layout.dotted = dotted;
-    for (size_t i = 0; i < N_COMPRESSIONS && !d->options.has_compression; i++)
-        if (strcmp(compressions[i].name, compression) == 0) {
-            encode->compression = compressions[i].codec;
-            encode->level = compressions[i].level;
-        }
+    (void)set_addresses(encode, addresses, strlen(addresses));
+    if (!d->options.has_compression)
+        (void)set_compression(encode, compression, strlen(compression));
     make_schema(&d->schema, &d->options);
     return EG_OK;
 }
+
+/* ---- The lock */
 
 static eg_status dataset_lock(eg_store *base, eg_err *err) {
     dataset *d = (dataset *)base;
@@ -510,10 +552,11 @@ static const eg_store_ops store_ops = {
 };
 
 void eg_dataset_defaults(eg_dataset_options *options, const char *version) {
-    *options = (eg_dataset_options){
-        .encode = {.layout = eg_layout_default, .compression = EG_PQ_ZSTD, .level = 1},
-        .n_threads = eg_pool_cores(),
-        .version = version};
+    *options = (eg_dataset_options){.encode = {.layout = eg_layout_default,
+                                               .compression = compressions[0].codec,
+                                               .level = compressions[0].level},
+                                    .n_threads = eg_pool_cores(),
+                                    .version = version};
 }
 
 eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,

@@ -31,6 +31,11 @@ typedef struct eg_dataset_options {
 /* Zstandard, dotted addresses, a thread a processor. */
 void eg_dataset_defaults(eg_dataset_options *options, const char *version);
 
+/* Ask for addresses ("text", "uint32") or a compression ("zstd", "gzip", "none"), at its usual
+** level. False for another name, which is not NUL terminated. */
+bool eg_dataset_ask_addresses(eg_dataset_options *options, const char *name, size_t n_bytes);
+bool eg_dataset_ask_compression(eg_dataset_options *options, const char *name, size_t n_bytes);
+
 /* Opens a dataset for writing, making the directory where there is none (its parent must
 ** be). Nothing is locked yet. poll is asked while waiting. EG_IO and what the manifest says. */
 eg_status eg_dataset_open(const char *path, const eg_dataset_options *options,

@@ -53,14 +53,8 @@ static eg_status take_notes(eg_verify *v, eg_err *err) {
 
 /* The files that readers of the bare directory would take for shards. */
 static eg_status list_files(eg_verify *v, eg_err *err) {
-    eg_err cause;
-    eg_status rc =
-        eg_shard_list_open(v->directory, strlen(v->directory), v->poll, &v->files, &cause);
-    if (rc == EG_IO) /* a dataset without a shard */
-        return EG_OK;
-    if (rc != EG_OK && err != NULL)
-        *err = cause;
-    return rc;
+    eg_status rc = eg_shard_list_open(v->directory, strlen(v->directory), v->poll, &v->files, err);
+    return rc == EG_IO ? EG_OK : rc; /* a dataset without a shard */
 }
 
 eg_status eg_verify_open(const char *path, const eg_manifest_ops *manifest, eg_poll poll,
@@ -107,20 +101,13 @@ static eg_status check_manifest(eg_verify *v, eg_verify_row *row, eg_err *err) {
 /* Says where what is there is not what the manifest knows. */
 static bool differs(eg_verify *v, const eg_shard_note *n, const eg_shard_facts *f) {
     const eg_time_bounds *t = &n->times;
-    const char *what = NULL;
-    int64_t found = 0, expected = 0;
-    if (f->n_bytes != n->n_bytes) {
-        what = "bytes";
-        found = f->n_bytes;
-        expected = n->n_bytes;
-    } else if (f->n_rows != n->n_rows) {
-        what = "rows";
-        found = f->n_rows;
-        expected = n->n_rows;
-    }
-    if (what != NULL)
-        snprintf(v->detail, sizeof v->detail, "%lld %s: the manifest has %lld", (long long)found,
-                 what, (long long)expected);
+    static const char counts[] = "%lld %s: the manifest has %lld";
+    if (f->n_bytes != n->n_bytes)
+        snprintf(v->detail, sizeof v->detail, counts, (long long)f->n_bytes, "bytes",
+                 (long long)n->n_bytes);
+    else if (f->n_rows != n->n_rows)
+        snprintf(v->detail, sizeof v->detail, counts, (long long)f->n_rows, "rows",
+                 (long long)n->n_rows);
     else if (f->hash != n->hash)
         snprintf(v->detail, sizeof v->detail,
                  "some byte is another than was written, of what has no checksum of its own");

@@ -440,6 +440,12 @@ bool eg_pq_chunk_value(const eg_pq_chunk *k, const char *key, eg_pq_bytes *out) 
     return find_value(k->key_values, k->n_key_values, key, out);
 }
 
+eg_status eg_pq_chunk_fail(const eg_pq_file *f, uint32_t row_group, uint32_t column, eg_status code,
+                           int64_t offset, const char *what, eg_err *err) {
+    return eg_fail(err, code, offset, "%s: column %s, row group %u: %s", f->name,
+                   f->columns[column].name, row_group, what);
+}
+
 void eg_pq_file_chunk_range(const eg_pq_file *f, uint32_t row_group, uint32_t column,
                             int64_t *start, int64_t *end) {
     const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, column);
@@ -695,9 +701,8 @@ eg_status eg_pq_bloom_find(eg_pq_file *f, uint32_t row_group, uint32_t column, e
     if (k->bloom_filter_offset == 0)
         return EG_DONE;
     if (!is_inside(f, k->bloom_filter_offset, 0))
-        return eg_fail(err, EG_CORRUPT, k->bloom_filter_offset,
-                       "%s: column %s, row group %u: Bloom filter outside of the file", f->name,
-                       f->columns[column].name, row_group);
+        return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, k->bloom_filter_offset,
+                                "Bloom filter outside of the file", err);
     int64_t n_room = f->footer_off - k->bloom_filter_offset;
     size_t n_head = n_room < (int64_t)sizeof head ? (size_t)n_room : sizeof head;
     eg_status rc = eg_pq_file_read(f, k->bloom_filter_offset, head, n_head, err);

@@ -114,6 +114,10 @@ int eg_pq_column_compare(const eg_pq_column *c, eg_pq_bytes a, eg_pq_bytes b);
 ** its dictionary, so that a value that is not in it is nowhere in the chunk. */
 bool eg_pq_file_all_dictionary(const eg_pq_file *f, uint32_t row_group, uint32_t column);
 
+/* Fails with "FILE: column C, row group G: WHAT". */
+eg_status eg_pq_chunk_fail(const eg_pq_file *f, uint32_t row_group, uint32_t column, eg_status code,
+                           int64_t offset, const char *what, eg_err *err);
+
 /* ---- Page index */
 
 typedef struct eg_pq_index_page {

@@ -24,8 +24,9 @@ struct eg_pq_reader {
     bool is_loaded;
     eg_pq_dictionary dictionary;
     eg_pq_page_header dictionary_header;
-    int64_t dictionary_pos;   /* of the header */
-    size_t dictionary_n_head; /* bytes of it */
+    int64_t dictionary_pos;    /* of the header */
+    size_t dictionary_n_head;  /* bytes of it */
+    size_t n_dictionary_bytes; /* that its values take as an array */
     eg_pq_page page;
     /* Buffers, charged to the file's budget. */
     eg_pq_block window; /* bytes of the file: [window_off, window_off + n_window) */
@@ -158,12 +159,11 @@ static eg_status start(eg_pq_reader *r, eg_err *err) {
         return EG_OK;
     eg_pq_page_header *h = &r->dictionary_header;
     eg_pq_place at = place(r);
-    size_t n_value_bytes;
     eg_status rc = read_header(r, h, &r->dictionary_n_head, err);
     if (rc != EG_OK || h->type != EG_PQ_DICTIONARY_PAGE)
         return rc;
-    rc = eg_pq_dictionary_check(r->column, h, (size_t)h->uncompressed_bytes, &at, &n_value_bytes,
-                                err);
+    rc = eg_pq_dictionary_check(r->column, h, (size_t)h->uncompressed_bytes, &at,
+                                &r->n_dictionary_bytes, err);
     if (rc != EG_OK)
         return rc;
     r->has_dictionary = true;
@@ -178,13 +178,10 @@ static eg_status start(eg_pq_reader *r, eg_err *err) {
 static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
     const eg_pq_page_header *h = &r->dictionary_header;
     size_t n_raw = (size_t)h->compressed_bytes, n_body = (size_t)h->uncompressed_bytes;
-    size_t n_value_bytes;
     eg_pq_place at = place(r);
     at.offset = r->dictionary_pos;
     eg_err cause;
-    eg_status rc = eg_pq_dictionary_check(r->column, h, n_body, &at, &n_value_bytes, err);
-    if (rc == EG_OK)
-        rc = reserve(r, &r->dictionary_raw, n_raw, err);
+    eg_status rc = reserve(r, &r->dictionary_raw, n_raw, err);
     if (rc == EG_OK)
         rc = reserve(r, &r->dictionary_body, n_body, err);
     if (rc == EG_OK)
@@ -200,7 +197,7 @@ static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
                           r->dictionary_body.data, n_body, &cause);
     if (rc != EG_OK)
         return eg_pq_place_fail(&at, rc, err, "%s", cause.msg);
-    if ((rc = reserve(r, &r->dictionary_values, n_value_bytes, err)) == EG_OK)
+    if ((rc = reserve(r, &r->dictionary_values, r->n_dictionary_bytes, err)) == EG_OK)
         rc = eg_pq_dictionary_read(r->column, h, r->dictionary_body.data, n_body,
                                    r->dictionary_values.data, &at, &r->dictionary, err);
     r->is_loaded = rc == EG_OK;
@@ -299,8 +296,7 @@ static eg_status begin(eg_pq_reader *r, uint32_t row_group, uint32_t column, eg_
     eg_status rc = eg_pq_codec_check(r->chunk->codec, &cause);
     if (rc == EG_OK || r->n_rows == 0)
         return EG_OK;
-    rc = eg_fail(&r->failure, rc, r->start, "%s: column %s, row group %u: %s",
-                 eg_pq_file_name(r->file), r->column->name, row_group, cause.msg);
+    rc = eg_pq_chunk_fail(r->file, row_group, column, rc, r->start, cause.msg, &r->failure);
     return note(r, rc, err);
 }
 

@@ -1,22 +1,14 @@
 #include "parquet/shard_keys.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "base/bytes.h"
 #include "parquet/pq_delta.h"
 
+#define IN_KEY " (" EG_DICTIONARY_KEY ")"
 #define AT_ONCE 512        /* keys decoded at a time */
 #define FREE_ENTRIES 16384 /* however few bytes they are of */
 #define ENTRIES_OF_BYTE 32 /* most that keys in blocks of ours can be */
-
-static eg_status fail(const eg_pq_file *f, uint32_t row_group, uint32_t column, int64_t offset,
-                      const char *what, eg_err *err) {
-    return eg_fail(err, EG_CORRUPT, offset, "%s: column %s, row group %u: %s (%s)",
-                   eg_pq_file_name(f), eg_pq_file_column(f, column)->name, row_group, what,
-                   EG_DICTIONARY_KEY);
-}
 
 /* A number in decimal, up to a space or the end. */
 static bool take_number(eg_pq_bytes *text, int64_t max, int64_t *out) {
@@ -31,17 +23,6 @@ static bool take_number(eg_pq_bytes *text, int64_t max, int64_t *out) {
     text->n_bytes -= (uint32_t)n;
     *out = v;
     return true;
-}
-
-static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *err) {
-    if (need <= *capacity)
-        return EG_OK;
-    free(*block);
-    *capacity = 0;
-    if ((*block = malloc(need)) == NULL)
-        return eg_fail_nomem(err, "keys of a dictionary");
-    *capacity = need;
-    return EG_OK;
 }
 
 /* Decodes ascending keys. False where they are none. */
@@ -77,30 +58,32 @@ eg_status eg_shard_keys_read(eg_shard_keys *k, eg_pq_file *f, uint32_t row_group
     if (text.data == NULL || !take_number(&text, n_file, &offset) ||
         !take_number(&text, n_file - offset, &n_raw) || !take_number(&text, UINT32_MAX, &crc) ||
         text.n_bytes > 0)
-        return fail(f, row_group, column, -1, "expected offset, length and CRC in the file", err);
+        return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, -1,
+                                "expected offset, length and CRC in the file" IN_KEY, err);
     if (n_entries > FREE_ENTRIES && n_entries / ENTRIES_OF_BYTE > n_raw)
         return EG_DONE;
-    void *raw = k->raw, *keys = k->keys;
-    eg_status rc = reserve(&raw, &k->raw_capacity, (size_t)n_raw + 1, err);
-    k->raw = raw;
+    eg_status rc = eg_pq_block_reserve(&k->raw, (size_t)n_raw + 1, err);
     if (rc == EG_OK)
-        rc = reserve(&keys, &k->capacity, ((size_t)n_entries + 1) * sizeof(uint32_t), err);
-    k->keys = keys;
+        rc = eg_pq_block_reserve(&k->block, ((size_t)n_entries + 1) * sizeof *k->keys, err);
     if (rc == EG_OK)
-        rc = eg_pq_file_read(f, offset, k->raw, (size_t)n_raw, err);
+        rc = eg_pq_file_read(f, offset, k->raw.data, (size_t)n_raw, err);
     if (rc != EG_OK)
         return rc;
+    uint32_t *keys = (uint32_t *)(void *)k->block.data;
+    k->keys = keys;
     k->bytes_read += n_raw;
-    if (crc32_z(0, k->raw, (size_t)n_raw) != (uLong)crc)
-        return fail(f, row_group, column, offset, "CRC of the keys differs", err);
-    if (!decode(k->raw, (size_t)n_raw, n_entries, k->keys))
-        return fail(f, row_group, column, offset, "keys that are not those of the dictionary", err);
-    k->keys[n_entries] = 0;
+    if (crc32_z(0, k->raw.data, (size_t)n_raw) != (uLong)crc)
+        return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, offset,
+                                "CRC of the keys differs" IN_KEY, err);
+    if (!decode(k->raw.data, (size_t)n_raw, n_entries, keys))
+        return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, offset,
+                                "keys that are not those of the dictionary" IN_KEY, err);
+    keys[n_entries] = 0;
     return EG_OK;
 }
 
 void eg_shard_keys_close(eg_shard_keys *k) {
-    free(k->keys);
-    free(k->raw);
+    free(k->block.data);
+    free(k->raw.data);
     *k = (eg_shard_keys){0};
 }

@@ -9,17 +9,15 @@
 #ifndef EG_SHARD_KEYS_H
 #define EG_SHARD_KEYS_H
 
-#include "parquet/pq_file.h"
+#include "parquet/pq_page.h"
 
 #define EG_DICTIONARY_KEY "earlgrey.dictionary"
 
 /* Keys of a dictionary's entries. A zeroed one is empty; its memory is reused. */
 typedef struct eg_shard_keys {
-    uint32_t *keys; /* [n_entries + 1] owned; the last is 0 */
-    size_t capacity;
-    uint8_t *raw; /* private */
-    size_t raw_capacity;
-    int64_t bytes_read; /* from files, in all */
+    const uint32_t *keys;   /* [n_entries + 1]; the last is 0 */
+    int64_t bytes_read;     /* from files, in all */
+    eg_pq_block block, raw; /* private */
 } eg_shard_keys;
 
 /* Reads the keys of a dictionary of n_entries. EG_DONE where the chunk has no keys (or

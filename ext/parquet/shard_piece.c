@@ -484,8 +484,8 @@ static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uin
         eg_pq_vector rows;
         rc = eg_pq_reader_next(l->reader, n - at, &rows, err);
         if (rc == EG_DONE)
-            rc = eg_fail(err, EG_CORRUPT, -1, "%s: column %s, row group %u: fewer rows than it has",
-                         eg_pq_file_name(p->file->pq), c->about->name, p->group);
+            rc = eg_pq_chunk_fail(p->file->pq, p->group, c->column, EG_CORRUPT, -1,
+                                  "fewer rows than it has", err);
         if (rc != EG_OK)
             break;
         eg_shard_slice slice = {.rows = &rows,

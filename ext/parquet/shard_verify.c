@@ -28,8 +28,7 @@ typedef struct verifier {
 } verifier;
 
 static eg_status fail(const verifier *v, const char *what, eg_err *err) {
-    return eg_fail(err, EG_CORRUPT, -1, "%s: column %s, row group %u: %s", eg_pq_file_name(v->file),
-                   v->column->name, v->group, what);
+    return eg_pq_chunk_fail(v->file, v->group, v->number, EG_CORRUPT, -1, what, err);
 }
 
 /* The PLAIN bytes of element i of an array of the column's type. */

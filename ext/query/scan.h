@@ -22,7 +22,7 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err);
 ** and after batches. EG_OK or EG_INTERRUPT. */
 eg_status eg_scan_check(eg_scan *s, eg_err *err);
 
-/* How far it is: bytes consumed and in all. */
+/* How far it is: bytes consumed and in all, rows read. */
 void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes, int64_t *n_rows);
 
 /* Closes source and scan; adds what was read to *stats (may be NULL). */

@@ -43,9 +43,9 @@ void eg_connection_release(void *p) {
 ** capture that is read again; the figure does not fall then. */
 static void tell_progress(const eg_connection *c) {
     int64_t done = 0, total = 0, rows = 0;
-    if (c->progress == NULL || c->measuring == NULL)
+    if (c->progress == NULL || c->measure == NULL)
         return;
-    c->measuring->measure(c->measuring, &done, &total, &rows);
+    c->measure(c->measured, &done, &total, &rows);
     done = done < total ? done : total;
     bool goes_on = c->progress->total_bytes == total && c->progress->done_bytes > done;
     c->progress->done_bytes = goes_on ? c->progress->done_bytes : done;
@@ -53,16 +53,18 @@ static void tell_progress(const eg_connection *c) {
     c->progress->rows = rows;
 }
 
-void eg_measure_begin(eg_connection *c, const eg_measurable *m) {
-    c->measuring = m;
+void eg_progress_begin(eg_connection *c, eg_measuring measure, const void *arg) {
+    c->measure = measure;
+    c->measured = arg;
     if (c->progress != NULL)
         *c->progress = (earlgrey_progress){0};
 }
 
-void eg_measure_end(eg_connection *c, const eg_measurable *m) {
-    if (c->measuring != m)
+void eg_progress_end(eg_connection *c, const void *arg) {
+    if (c->measured != arg)
         return;
-    c->measuring = NULL;
+    c->measure = NULL;
+    c->measured = NULL;
     if (c->progress != NULL)
         *c->progress = (earlgrey_progress){0};
 }
@@ -240,16 +242,14 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
     return rc;
 }
 
-static void measure_scan(const eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
+static void measure_scan(const void *arg, int64_t *done_bytes, int64_t *total_bytes,
                          int64_t *n_rows) {
-    const eg_run *r = (const eg_run *)m;
-    eg_scan_progress(r->scan, done_bytes, total_bytes, n_rows);
+    eg_scan_progress(arg, done_bytes, total_bytes, n_rows);
 }
 
 eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err) {
     memset(r, 0, sizeof *r);
     r->connection = c;
-    r->measurable.measure = measure_scan;
     eg_status rc = eg_intern_open(&r->texts, err);
     if (rc == EG_OK)
         rc = eg_ledger_open(&r->ledger, err);
@@ -267,7 +267,7 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
     if (rc == EG_OK)
         rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(r->connection), &r->scan, err);
     if (rc == EG_OK)
-        eg_measure_begin(r->connection, &r->measurable);
+        eg_progress_begin(r->connection, measure_scan, r->scan);
     return rc;
 }
 
@@ -276,7 +276,7 @@ eg_status eg_run_finish(eg_run *r, eg_err *err) {
         return EG_OK;
     eg_scan_stats stats = {0};
     int64_t datagrams, rejected;
-    eg_measure_end(r->connection, &r->measurable);
+    eg_progress_end(r->connection, r->scan);
     eg_scan_close(r->scan, &stats);
     r->scan = NULL;
     eg_status rc = eg_ledger_finish(r->ledger, err);

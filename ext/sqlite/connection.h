@@ -10,23 +10,22 @@
 #include "flow/source.h"
 #include "sqlite/sqlite_api.h"
 
+/* Says how far something that runs is. */
+typedef void (*eg_measuring)(const void *arg, int64_t *done_bytes, int64_t *total_bytes,
+                             int64_t *n_rows);
+
 typedef struct eg_connection {
-    sqlite3 *db;                           /* the host's */
-    int n_refs;                            /* modules that hold it */
-    eg_scan_stats last;                    /* of the last scan that ended or was closed */
-    struct earlgrey_progress *progress;    /* the host's; NULL where it wants none */
-    const struct eg_measurable *measuring; /* what runs and is told there; NULL without */
+    sqlite3 *db;                        /* the host's */
+    int n_refs;                         /* modules that hold it */
+    eg_scan_stats last;                 /* of the last scan that ended or was closed */
+    struct earlgrey_progress *progress; /* the host's; NULL where it wants none */
+    eg_measuring measure;               /* what runs and is told there; NULL without */
+    const void *measured;
 } eg_connection;
 
-/* Something that runs and knows how far it is: done and total bytes, rows. */
-typedef struct eg_measurable {
-    void (*measure)(const struct eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
-                    int64_t *n_rows);
-} eg_measurable;
-
-/* Begins to tell the host of m, until the next one begins or m ends. */
-void eg_measure_begin(eg_connection *c, const eg_measurable *m);
-void eg_measure_end(eg_connection *c, const eg_measurable *m);
+/* Begins to tell the host of what arg is, until the next one begins or it ends. */
+void eg_progress_begin(eg_connection *c, eg_measuring measure, const void *arg);
+void eg_progress_end(eg_connection *c, const void *arg);
 
 /* Registers earlgrey_progress(). */
 int eg_register_progress(eg_connection *c);
@@ -51,7 +50,6 @@ typedef enum eg_source_kind { EG_SOURCE_ANY, EG_SOURCE_CAPTURES, EG_SOURCE_PARQU
 
 /* Everything a cursor needs to scan a source. Zeroed = closed. */
 typedef struct eg_run {
-    eg_measurable measurable; /* must be first: the scan's */
     eg_connection *connection;
     eg_intern *texts;
     eg_ledger *ledger;

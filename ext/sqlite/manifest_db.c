@@ -49,12 +49,25 @@ static const char schema[] =
     "CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL);"
     "PRAGMA user_version = " TEXT_OF(EG_MANIFEST_VERSION) "; PRAGMA application_id = 0x45477279;";
 
-static eg_status fail_sql(const eg_manifest *m, eg_err *err) {
-    int code = sqlite3_errcode(m->db) & 0xff;
+eg_status eg_manifest_fail(sqlite3 *db, const char *path, eg_err *err) {
+    int code = sqlite3_errcode(db) & 0xff;
     if (code == SQLITE_NOMEM)
         return eg_fail_nomem(err, "the manifest");
     bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
-    return eg_fail(err, damaged ? EG_CORRUPT : EG_IO, -1, "%s: %s", m->path, sqlite3_errmsg(m->db));
+    return eg_fail(err, damaged ? EG_CORRUPT : EG_IO, -1, "%s: %s", path, sqlite3_errmsg(db));
+}
+
+static eg_status fail_sql(const eg_manifest *m, eg_err *err) {
+    return eg_manifest_fail(m->db, m->path, err);
+}
+
+eg_status eg_manifest_connect(const char *path, int more_flags, sqlite3 **db, eg_err *err) {
+    /* Readers, too, have to be able to roll back what a killed writer left in the journal.
+    ** Where the file cannot be written SQLite opens it for reading. */
+    if (sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | more_flags, NULL) != SQLITE_OK)
+        return eg_manifest_fail(*db, path, err);
+    sqlite3_busy_timeout(*db, BUSY_TIMEOUT_MS);
+    return EG_OK;
 }
 
 static eg_status run(eg_manifest *m, const char *sql, eg_err *err) {
@@ -133,16 +146,11 @@ static eg_status manifest_open(const char *directory, bool for_writing, eg_poll 
         return eg_fail_nomem(err, "the manifest");
     *m = (eg_manifest){.path = sqlite3_mprintf("%s/" EG_DATASET_MANIFEST, directory)};
     eg_status rc = m->path != NULL ? EG_OK : eg_fail_nomem(err, "the manifest");
-    /* Readers, too, have to be able to roll back what a killed writer left in the journal.
-    ** Where the file cannot be written SQLite opens it for reading. */
-    int flags = SQLITE_OPEN_READWRITE | (for_writing ? SQLITE_OPEN_CREATE : 0);
-    if (rc == EG_OK && sqlite3_open_v2(m->path, &m->db, flags, NULL) != SQLITE_OK)
-        rc = fail_sql(m, err);
+    if (rc == EG_OK)
+        rc = eg_manifest_connect(m->path, for_writing ? SQLITE_OPEN_CREATE : 0, &m->db, err);
     int64_t version = 0;
-    if (rc == EG_OK) {
-        sqlite3_busy_timeout(m->db, BUSY_TIMEOUT_MS);
+    if (rc == EG_OK)
         rc = version_of(m, &version, err);
-    }
     if (rc == EG_OK && version == 0 && for_writing)
         rc = make_tables(m, err);
     else if (rc == EG_OK && version != EG_MANIFEST_VERSION)

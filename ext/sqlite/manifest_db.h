@@ -24,6 +24,13 @@
 
 extern const eg_manifest_ops eg_sqlite_manifest;
 
+/* Opens the database `path` of a manifest, with more flags than SQLITE_OPEN_READWRITE; waits for
+** others. *db is to be closed, also on failure. */
+eg_status eg_manifest_connect(const char *path, int more_flags, sqlite3 **db, eg_err *err);
+
+/* Fails with what SQLite says of the database `path`. */
+eg_status eg_manifest_fail(sqlite3 *db, const char *path, eg_err *err);
+
 /* The shards of a dataset that are there, as a list to open. EG_IO, EG_CORRUPT,
 ** EG_UNSUPPORTED, EG_NOMEM. */
 eg_status eg_manifest_list(const char *directory, eg_poll poll, eg_shard_list *list, eg_err *err);

@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "capture/reasons.h"
+#include "flow/schema.h"
+#include "sqlite/manifest_db.h"
+#include "sqlite/sql_tables.h"
 
-#define BUSY_TIMEOUT_MS 30000
 #define MEANING 8 /* column of netflow_audit: known by the reason's name, in column 1 */
+#define TIME 2    /* column of netflow_loss: stored as milliseconds */
 
 struct eg_stored_ledger {
     sqlite3 *db;
@@ -19,19 +22,10 @@ static const char *const queries[] = {
                         "iif(a.is_decoded, 0, a.datagrams), a.datagrams, a.frames, a.records, "
                         "a.first_frame, NULL, a.note FROM audit a JOIN capture c ON c.id = "
                         "a.capture ORDER BY c.id, a.rowid",
-    [EG_STORED_LOSS] = "SELECT c.name, l.frame, strftime('%Y-%m-%d %H:%M:%S', l.header_ms / 1000, "
-                       "'unixepoch') || printf('.%03d', l.header_ms % 1000), l.exporter, "
-                       "l.engine_type, l.engine_id, l.expected, l.got, l.flows_lost, l.kind "
-                       "FROM loss l JOIN capture c ON c.id = l.capture ORDER BY c.id, l.rowid",
+    [EG_STORED_LOSS] = "SELECT c.name, l.frame, l.header_ms, l.exporter, l.engine_type, "
+                       "l.engine_id, l.expected, l.got, l.flows_lost, l.kind FROM loss l JOIN "
+                       "capture c ON c.id = l.capture ORDER BY c.id, l.rowid",
 };
-
-static eg_status fail(const eg_stored_ledger *l, eg_err *err) {
-    int code = sqlite3_errcode(l->db) & 0xff;
-    if (code == SQLITE_NOMEM)
-        return eg_fail_nomem(err, "a stored ledger");
-    bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
-    return eg_fail(err, damaged ? EG_CORRUPT : EG_IO, -1, "%s: %s", l->path, sqlite3_errmsg(l->db));
-}
 
 eg_status eg_stored_ledger_open(const char *path, eg_stored_table table, eg_stored_ledger **out,
                                 eg_err *err) {
@@ -41,13 +35,10 @@ eg_status eg_stored_ledger_open(const char *path, eg_stored_table table, eg_stor
         return eg_fail_nomem(err, "a stored ledger");
     *l = (eg_stored_ledger){.path = sqlite3_mprintf("%s", path), .table = table};
     eg_status rc = l->path != NULL ? EG_OK : eg_fail_nomem(err, "a stored ledger");
-    /* For writing only so that a killed writer's journal can be rolled back. */
-    if (rc == EG_OK && sqlite3_open_v2(path, &l->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        rc = fail(l, err);
     if (rc == EG_OK)
-        sqlite3_busy_timeout(l->db, BUSY_TIMEOUT_MS);
+        rc = eg_manifest_connect(path, 0, &l->db, err);
     if (rc == EG_OK && sqlite3_prepare_v2(l->db, queries[table], -1, &l->rows, NULL) != SQLITE_OK)
-        rc = fail(l, err);
+        rc = eg_manifest_fail(l->db, path, err);
     if (rc != EG_OK) {
         eg_stored_ledger_close(l);
         return rc;
@@ -58,7 +49,9 @@ eg_status eg_stored_ledger_open(const char *path, eg_stored_table table, eg_stor
 
 eg_status eg_stored_ledger_next(eg_stored_ledger *l, eg_err *err) {
     int rc = sqlite3_step(l->rows);
-    return rc == SQLITE_ROW ? EG_OK : rc == SQLITE_DONE ? EG_DONE : fail(l, err);
+    return rc == SQLITE_ROW    ? EG_OK
+           : rc == SQLITE_DONE ? EG_DONE
+                               : eg_manifest_fail(l->db, l->path, err);
 }
 
 /* What a reason means; NULL for one of another version. */
@@ -70,11 +63,15 @@ static const char *meaning(const char *name) {
 }
 
 void eg_stored_ledger_column(const eg_stored_ledger *l, int column, sqlite3_context *ctx) {
-    if (l->table == EG_STORED_AUDIT && column == MEANING)
-        sqlite3_result_text(ctx, meaning((const char *)sqlite3_column_text(l->rows, 1)), -1,
-                            SQLITE_STATIC);
-    else
+    char time[EG_TIME_TEXT_MAX];
+    if (l->table == EG_STORED_AUDIT && column == MEANING) {
+        eg_sql_result_text(ctx, meaning((const char *)sqlite3_column_text(l->rows, 1)));
+    } else if (l->table == EG_STORED_LOSS && column == TIME) {
+        eg_time_format(sqlite3_column_int64(l->rows, TIME), time);
+        eg_sql_result_text(ctx, time);
+    } else {
         sqlite3_result_value(ctx, sqlite3_column_value(l->rows, column));
+    }
 }
 
 void eg_stored_ledger_close(eg_stored_ledger *l) {

@@ -16,7 +16,6 @@
 #include "sqlite/manifest_db.h"
 #include "sqlite/sql_tables.h"
 
-#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -91,7 +90,6 @@ static const store_kind verify_kind = {
 typedef struct store_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;               /* for its poll */
-    eg_measurable measurable; /* the ingest's */
     eg_ingest *ingest;
     eg_ingest_row row;
     eg_compact_result compacted;
@@ -161,16 +159,14 @@ static int store_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
     return eg_sql_open(sizeof(store_cursor), out);
 }
 
-static void measure_ingest(const eg_measurable *m, int64_t *done_bytes, int64_t *total_bytes,
+static void measure_ingest(const void *arg, int64_t *done_bytes, int64_t *total_bytes,
                            int64_t *n_rows) {
-    const store_cursor *c =
-        (const store_cursor *)((const char *)m - offsetof(store_cursor, measurable));
-    eg_ingest_progress(c->ingest, done_bytes, total_bytes, n_rows);
+    eg_ingest_progress(arg, done_bytes, total_bytes, n_rows);
 }
 
 static void reset(store_cursor *c) {
-    if (c->run.connection != NULL)
-        eg_measure_end(c->run.connection, &c->measurable);
+    if (c->ingest != NULL)
+        eg_progress_end(c->run.connection, c->ingest);
     eg_ingest_close(c->ingest);
     c->ingest = NULL;
     eg_verify_close(c->verify);
@@ -192,34 +188,32 @@ static int store_close(sqlite3_vtab_cursor *cursor) {
 
 /* ---- Options */
 
-static bool is_word(const char *word, size_t n, const char *expected) {
-    return n == strlen(expected) && memcmp(word, expected, n) == 0;
+/* The value of a word that begins with name, which ends in "="; NULL for another word. */
+static const char *value_of(const char *word, size_t n, const char *name) {
+    size_t n_name = strlen(name);
+    return n >= n_name && memcmp(word, name, n_name) == 0 ? word + n_name : NULL;
+}
+
+static bool take_option(const char *word, size_t n, eg_dataset_options *store, bool *partial) {
+    const char *end = word + n, *value;
+    if ((value = value_of(word, n, "addresses=")) != NULL)
+        return eg_dataset_ask_addresses(store, value, (size_t)(end - value));
+    if ((value = value_of(word, n, "compression=")) != NULL)
+        return eg_dataset_ask_compression(store, value, (size_t)(end - value));
+    bool yes = n == strlen("partial=yes") && memcmp(word, "partial=yes", n) == 0;
+    bool no = n == strlen("partial=no") && memcmp(word, "partial=no", n) == 0;
+    *partial = yes || (*partial && !no);
+    return yes || no;
 }
 
 static eg_status parse_option(const char *word, size_t n, eg_dataset_options *store, bool *partial,
                               eg_err *err) {
-    if (is_word(word, n, "addresses=text"))
-        store->encode.layout.dotted = true;
-    else if (is_word(word, n, "addresses=uint32"))
-        store->encode.layout.dotted = false;
-    else if (is_word(word, n, "compression=zstd"))
-        store->encode.compression = EG_PQ_ZSTD;
-    else if (is_word(word, n, "compression=gzip"))
-        store->encode.compression = EG_PQ_GZIP;
-    else if (is_word(word, n, "compression=none"))
-        store->encode.compression = EG_PQ_UNCOMPRESSED;
-    else if (is_word(word, n, "partial=yes") || is_word(word, n, "partial=no"))
-        *partial = word[n - 1] == 's';
-    else
-        return eg_fail(err, EG_MISUSE, -1,
-                       "netflow_ingest: option '%.*s': expected addresses=text|uint32, "
-                       "compression=zstd|gzip|none or partial=yes|no",
-                       n < 80 ? (int)n : 80, word);
-    store->has_addresses |= word[0] == 'a';
-    store->has_compression |= word[0] == 'c';
-    if (store->encode.compression != EG_PQ_ZSTD)
-        store->encode.level = 0; /* the codec's own */
-    return EG_OK;
+    if (take_option(word, n, store, partial))
+        return EG_OK;
+    return eg_fail(err, EG_MISUSE, -1,
+                   "netflow_ingest: option '%.*s': expected addresses=text|uint32, "
+                   "compression=zstd|gzip|none or partial=yes|no",
+                   n < 80 ? (int)n : 80, word);
 }
 
 static eg_status parse_options(const char *text, eg_dataset_options *store, bool *partial,
@@ -249,10 +243,8 @@ static eg_status open_ingest(store_cursor *c, eg_err *err) {
         rc = eg_dataset_open(c->arguments[1], &options, &eg_sqlite_manifest, how.poll, &store, err);
     if (rc == EG_OK)
         rc = eg_ingest_open(c->arguments[0], strlen(c->arguments[0]), store, &how, &c->ingest, err);
-    if (rc == EG_OK) {
-        c->measurable.measure = measure_ingest;
-        eg_measure_begin(c->run.connection, &c->measurable);
-    }
+    if (rc == EG_OK)
+        eg_progress_begin(c->run.connection, measure_ingest, c->ingest);
     return rc;
 }
 
