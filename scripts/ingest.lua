@@ -88,17 +88,17 @@ local function totals(result)
   return text, count.rejected > 0 or count.refused > 0
 end
 
-local function compact(options, conn)
-  local result, message = query(conn, "compact", COMPACT, options.compact)
-  if not result then
-    return nil, message
+local function totals_of_files(result)
+  local wrong = 0
+  for _, row in ipairs(result) do
+    wrong = wrong + (row.status == "ok" and 0 or 1)
   end
-  local ok, why = write(options, result)
-  return ok and job.DONE, why
+  return ("files %d, not ok %d"):format(#result, wrong), wrong > 0
 end
 
-local function verify(options, conn)
-  local result, message = query(conn, "verify", VERIFY, options.verify)
+-- Runs a statement and writes its rows, then the line that summed_up (nil for none) makes of them.
+local function answer(options, conn, what, summed_up, ...)
+  local result, message = query(conn, what, ...)
   if not result then
     return nil, message
   end
@@ -106,42 +106,29 @@ local function verify(options, conn)
   if not ok then
     return nil, why
   end
-  local wrong = 0
-  for _, row in ipairs(result) do
-    wrong = wrong + (row.status == "ok" and 0 or 1)
+  if not summed_up then
+    return job.DONE
   end
+  local text, is_incomplete = summed_up(result)
   local to = (options.format or "table") == "table" and io.stdout or io.stderr
-  to:write(("files %d, not ok %d\n"):format(#result, wrong))
-  return wrong > 0 and job.REJECTED or job.DONE
+  to:write(text, "\n")
+  return is_incomplete and job.REJECTED or job.DONE
 end
 
 local function run(options, source, conn)
-  for _, name in ipairs { "compact", "verify" } do
-    if options[name] and (options.to or source or options.compact and options.verify) then
-      return nil, ("--%s takes nothing else; see --help"):format(name), true
-    end
-  end
-  if options.compact then
-    return compact(options, conn)
+  local alone = options.compact and "compact" or options.verify and "verify"
+  if alone and (options.to or source or options.compact and options.verify) then
+    return nil, ("--%s takes nothing else; see --help"):format(alone), true
+  elseif options.compact then
+    return answer(options, conn, "compact", nil, COMPACT, options.compact)
   elseif options.verify then
-    return verify(options, conn)
+    return answer(options, conn, "verify", totals_of_files, VERIFY, options.verify)
   elseif not source then
     return nil, "a capture is missing; see --help", true
   elseif not options.to then
     return nil, "--to is missing; see --help", true
   end
-  local result, message = query(conn, "ingest", INGEST, source, options.to, words(options))
-  if not result then
-    return nil, message
-  end
-  local ok, why = write(options, result)
-  if not ok then
-    return nil, why
-  end
-  local text, is_incomplete = totals(result)
-  local to = (options.format or "table") == "table" and io.stdout or io.stderr
-  to:write(text, "\n")
-  return is_incomplete and job.REJECTED or job.DONE
+  return answer(options, conn, "ingest", totals, INGEST, source, options.to, words(options))
 end
 
 local function path(text)

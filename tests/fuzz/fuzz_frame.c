@@ -13,14 +13,7 @@
 #include "capture/frame.h"
 #include "capture/ledger.h"
 #include "capture/reassembly.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(truth)                                                                               \
-    do {                                                                                           \
-        if (!(truth))                                                                              \
-            abort();                                                                               \
-    } while (0)
+#include "fuzz_check.h"
 
 static const uint32_t link_types[] = {1, 0, 9, 12, 14, 50, 101, 108, 113, 228, 229, 276, 147};
 

@@ -10,14 +10,7 @@
 
 #include "base/bytes.h"
 #include "capture/nf5.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(truth)                                                                               \
-    do {                                                                                           \
-        if (!(truth))                                                                              \
-            abort();                                                                               \
-    } while (0)
+#include "fuzz_check.h"
 
 static void check_decoded(const uint8_t *p, uint32_t n, uint32_t full, eg_reason reason,
                           const eg_nf5_header *h, uint32_t n_records) {

@@ -13,15 +13,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "fuzz_check.h"
 #include "parquet/pq_reader.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(truth)                                                                               \
-    do {                                                                                           \
-        if (!(truth))                                                                              \
-            abort();                                                                               \
-    } while (0)
 
 static volatile uint8_t sink; /* so that reads of views are not left out */
 

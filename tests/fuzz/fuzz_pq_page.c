@@ -16,16 +16,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "fuzz_check.h"
 #include "parquet/pq_encoding.h"
 #include "parquet/pq_page.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(truth)                                                                               \
-    do {                                                                                           \
-        if (!(truth))                                                                              \
-            abort();                                                                               \
-    } while (0)
 
 #define HEAD 8
 #define ENTRIES 20 /* of the dictionary that codes refer to */

@@ -9,13 +9,12 @@
 
 #include "capture/savefile.h"
 #include "capture/savefile_readers.h"
+#include "fuzz_check.h"
 
 /* What is looked at of an input: it may unpack to anything. */
 #define MAX_MEMBERS 100
 #define MAX_PACKETS 20000
 #define MAX_BYTES (32 * 1024 * 1024)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(int holds) {
     if (!holds)

@@ -11,17 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz_check.h"
 #include "parquet/pq_file.h"
 #include "parquet/shard_source.h"
 #include "parquet/shard_verify.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(truth)                                                                               \
-    do {                                                                                           \
-        if (!(truth))                                                                              \
-            abort();                                                                               \
-    } while (0)
 
 #define MAX_ROWS 200000 /* enough of a file whose pages repeat one value for ever */
 

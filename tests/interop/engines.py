@@ -61,6 +61,14 @@ def store(db, dataset, options):
         db.execute("SELECT count(*) FROM netflow_ingest(?, ?, ?)", (source, dataset, options)).fetchone()
 
 
+def check_with(python, claim, test, *args):
+    """check(), where the Python that the test needs is to be had."""
+    if python is None:
+        skip(claim, "its packages cannot be had")
+    else:
+        check(claim, test, *args)
+
+
 def main():
     db = connect()
     pythons = {engine: python_with(name, *packages) for name, engines, packages in ENVIRONMENTS for engine in engines}
@@ -72,16 +80,10 @@ def main():
             assert expected["rows"] > 8000
             for engine, python in pythons.items():
                 claim = "%s agrees on rows, columns and ten grouped queries (%s)" % (engine, how)
-                if python is None:
-                    skip(claim, "its packages cannot be had")
-                else:
-                    check(claim, agrees, python, engine, dataset, expected)
+                check_with(python, claim, agrees, python, engine, dataset, expected)
         for engine in ("duckdb", "pyarrow"):
             claim = "what %s writes is read back equal" % engine
-            if pythons[engine] is None:
-                skip(claim, "its packages cannot be had")
-            else:
-                check(claim, reads_back, db, pythons[engine], engine, dataset, folder, expected)
+            check_with(pythons[engine], claim, reads_back, db, pythons[engine], engine, dataset, folder, expected)
 
 
 main()

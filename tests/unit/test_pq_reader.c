@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
+#include "codec_fixture.h"
 #include "parquet/pq_reader.h"
 #include "pq_build.h"
 
@@ -172,19 +173,6 @@ static void write_file(pb *b, const model *m, bool is_v2, int32_t encoding, int3
 }
 
 /* ---- Reading it */
-
-static eg_pq_codec *codec;
-
-static int open_codec(void **state) {
-    (void)state;
-    return eg_pq_codec_open(&codec, NULL) == EG_OK ? 0 : -1;
-}
-
-static int close_codec(void **state) {
-    (void)state;
-    eg_pq_codec_close(codec);
-    return 0;
-}
 
 static void assert_vector(eg_pq_reader *r, const eg_pq_vector *v, const model *m,
                           bool is_optional) {

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "codec_fixture.h"
 #include "parquet/pq_reader.h"
 #include "parquet/pq_writer.h"
 #include "parquet/shard_verify.h"
@@ -21,19 +22,6 @@
 #define MAX_ROWS 3000
 #define N_COLUMNS 6
 #define N_GROUPS 3
-
-static eg_pq_codec *codec;
-
-static int open_codec(void **state) {
-    (void)state;
-    return eg_pq_codec_open(&codec, NULL) == EG_OK ? 0 : -1;
-}
-
-static int close_codec(void **state) {
-    (void)state;
-    eg_pq_codec_close(codec);
-    return 0;
-}
 
 static uint64_t seed = 3;
 static uint64_t next_random(void) {

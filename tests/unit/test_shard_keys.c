@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "codec_fixture.h"
 #include "flow/address_order.h"
 #include "parquet/pq_delta.h"
 #include "parquet/pq_writer.h"
@@ -19,19 +20,7 @@
 
 #define N_ENTRIES 3
 
-static eg_pq_codec *codec;
 static int made; /* descriptor of the file made last, open as long as the file */
-
-static int open_codec(void **state) {
-    (void)state;
-    return eg_pq_codec_open(&codec, NULL) == EG_OK ? 0 : -1;
-}
-
-static int close_codec(void **state) {
-    (void)state;
-    eg_pq_codec_close(codec);
-    return 0;
-}
 
 /* A file of one text column, 10.0.0.1, 10.0.0.2, 9.9.9.9, with `extra` behind its chunk and, where
 ** say is not NULL, the metadata changed to it (no longer than it was). */
