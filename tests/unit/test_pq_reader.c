@@ -142,7 +142,7 @@ static uint32_t find_distinct(const model *m, uint32_t *rows) {
 
 /* A file of one column and one row group, in pages of several sizes. Codes fall back to
 ** PLAIN for the last pages. */
-static void write_file(pb *b, const model *m, bool is_v2, int32_t encoding, int32_t codec,
+static void write_file(pb *b, const model *m, bool is_v2, int32_t encoding, int32_t compression,
                        bool is_optional) {
     static const uint32_t sizes[] = {1, 7, 300, 0, 8, 200, 190, 64, 500, 100};
     static uint32_t rows[ROWS];
@@ -150,7 +150,7 @@ static void write_file(pb *b, const model *m, bool is_v2, int32_t encoding, int3
     pb_open(b);
     pb_column(b, "c", m->type, is_optional);
     pb_group(b, m->n_rows);
-    pb_chunk(b, codec);
+    pb_chunk(b, compression);
     bool has_codes = encoding == EG_PQ_RLE_DICTIONARY || encoding == EG_PQ_PLAIN_DICTIONARY;
     if (has_codes) {
         size_t width = eg_pq_value_bytes(m->type);
