@@ -19,16 +19,16 @@ BENCH_RECORDS = 2000000
 
 BASE_SRC = array.c intern.c pool.c radix.c status.c
 FLOW_SRC = address_order.c batch.c file_walk.c predicate.c schema.c
-CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c \
-	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
-PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c \
-	pq_file.c pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c \
-	shard_column.c shard_keys.c shard_list.c shard_piece.c shard_prune.c shard_source.c shard_verify.c
-DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c \
-	row_buffer.c row_order.c shard_notes.c shard_output.c verify.c
-QUERY_SRC = filter.c group.c group_table.c scan.c
-SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c stored_ledger.c vtab_flows.c \
-	vtab_group.c vtab_ingest.c vtab_ledger.c
+CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c savefile.c \
+	savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
+PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c pq_file.c pq_meta.c \
+	pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c shard_column.c shard_keys.c shard_list.c \
+	shard_piece.c shard_prune.c shard_source.c shard_verify.c
+DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
+	shard_notes.c shard_output.c verify.c
+QUERY_SRC = filter.c group.c group_keys.c group_table.c scan.c scan_ahead.c
+SQLITE_SRC = connection.c functions.c manifest_db.c sql_constraint.c sql_tables.c sql_value.c stored_ledger.c \
+	vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
@@ -36,13 +36,12 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(DATASET_SRC:%=ext/dataset/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
-UNIT_TESTS = test_address_order test_batch test_capture test_dataset test_filelist \
-	test_filter test_frame test_group test_identity test_intern \
-	test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec test_pq_delta \
-	test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift test_pq_writer \
-	test_predicate test_reasons test_reassembly test_savefile test_row_order test_scan \
-	test_schema test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune test_shard_verify \
-	test_shard_source test_status test_stream
+UNIT_TESTS = test_address_order test_batch test_capture test_dataset test_filelist test_filter \
+	test_frame test_group test_identity test_intern test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec \
+	test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift test_pq_writer \
+	test_predicate test_reasons test_reassembly test_row_order test_savefile test_scan test_scan_ahead test_schema \
+	test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune test_shard_source \
+	test_shard_verify test_status test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile shard
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.
@@ -54,7 +53,7 @@ OUT = $(B)
 endif
 
 PKG = pkg-config
-ENGINE_PKGS = libpcap libarchive zlib libzstd snappy liblz4 libxxhash
+ENGINE_PKGS = libpcap libarchive zlib libdeflate libzstd snappy liblz4 libxxhash
 SQLITE_CFLAGS := $(shell $(PKG) --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(shell $(PKG) --libs sqlite3 2>/dev/null)
 ENGINE_CFLAGS := $(shell $(PKG) --cflags $(ENGINE_PKGS) 2>/dev/null)
@@ -157,7 +156,7 @@ help: ## this list
 
 # pkg-config's name and Debian's, of each library.
 DEBIAN_DEV = sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev zlib:zlib1g-dev \
-	libzstd:libzstd-dev snappy:libsnappy-dev liblz4:liblz4-dev libxxhash:libxxhash-dev \
+	libdeflate:libdeflate-dev libzstd:libzstd-dev snappy:libsnappy-dev liblz4:liblz4-dev libxxhash:libxxhash-dev \
 	lua5.4:liblua5.4-dev libedit:libedit-dev
 
 # Says which packages to install, in one line, before a compiler says it in fifty.

@@ -34,7 +34,7 @@ exports() {
 needed() {
     local found
     found=$(readelf -d earlgrey.so | sed -n 's/.*NEEDED.*\[\(.*\)\.so.*/\1/p' | sort | xargs)
-    equal "$(echo "$found" | tr ' ' '\n' | grep -vxE 'libc|libm|libz|libarchive|libpcap|libzstd|libsnappy|liblz4|libxxhash' | xargs)" ""
+    equal "$(echo "$found" | tr ' ' '\n' | grep -vxE 'libc|libm|libz|libdeflate|libarchive|libpcap|libzstd|libsnappy|liblz4|libxxhash' | xargs)" ""
 }
 no_sqlite_calls() {
     equal "$(nm -D --undefined-only earlgrey.so | grep -c ' sqlite3_')" 0
@@ -100,7 +100,7 @@ one_apt_line() { # of what is missing
     out=$(PKG_CONFIG_LIBDIR="$work" PKG_CONFIG_PATH= make -s need 2>&1) && return 1
     equal "$(echo "$out" | grep -c 'apt-get install')" 1 &&
         equal "$(echo "$out" | grep 'apt-get' | sed 's/.*apt-get install //')" \
-            "libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev liblua5.4-dev libedit-dev"
+            "libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev liblua5.4-dev libedit-dev"
 }
 one_apt_line_without_pkg_config() {
     local out
@@ -144,7 +144,7 @@ help_of() {
 sql_sample() { sqlite3 -batch -bail -cmd '.load ./earlgrey' :memory: <"$1"; }
 
 claim "earlgrey.so exports its two entry points only" exports
-claim "earlgrey.so needs libpcap, libarchive, zlib, the page codecs, xxhash and libc only" needed
+claim "earlgrey.so needs libpcap, libarchive, zlib, libdeflate, the page codecs, xxhash and libc only" needed
 claim "earlgrey.so calls SQLite through its host" no_sqlite_calls
 claim "the engine keeps no global state" no_state
 claim "the build is for any machine of its kind" no_machine_code

@@ -6,7 +6,7 @@
 # Silent where nothing is missing, and then needs neither root nor network.
 set -eu
 
-build="gcc make pkg-config libc6-dev sqlite3 libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev
+build="gcc make pkg-config libc6-dev sqlite3 libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev
     liblua5.4-dev libedit-dev"
 case "${1:-}" in
 demo) wanted="$build" ;;

@@ -26,6 +26,7 @@ void eg_batch_close(eg_batch *b) {
 #include "flow/schema.def"
     free(b->sel);
     free(b->null_room);
+    free(b->number_room);
     memset(b, 0, sizeof *b);
 }
 
@@ -39,6 +40,13 @@ eg_status eg_batch_need_nulls(eg_batch *b, eg_err *err) {
     memset(b->null_room, 0, EG_BATCH_ROWS * sizeof *b->null_room);
     b->nulls = b->null_room;
     return EG_OK;
+}
+
+eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err) {
+    if (b->number_room == NULL)
+        b->number_room = malloc(EG_BATCH_ROWS * sizeof *b->number_room);
+    b->numbers = b->number_room;
+    return b->numbers != NULL ? EG_OK : eg_fail_nomem(err, "a batch of flows");
 }
 
 static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {

@@ -34,6 +34,10 @@ typedef struct eg_batch {
     ** EG_NO_TIME instead. */
     eg_vector_set *nulls;
     eg_vector_set *null_room; /* private: [EG_BATCH_ROWS], what nulls points to; kept */
+    /* [n_rows] the number of each row among all of the source, where the source knows; NULL:
+    ** first_row and those behind it. */
+    int64_t *numbers;
+    int64_t *number_room; /* private: as null_room */
 } eg_batch;
 
 /* Allocates the arrays of `vectors` (and sel). EG_NOMEM leaves an empty batch. */
@@ -41,6 +45,21 @@ eg_status eg_batch_open(eg_batch *b, eg_vector_set vectors, const eg_intern *tex
 
 /* Makes b->nulls an array, zeroed where it was NULL. EG_NOMEM, EG_OK. */
 eg_status eg_batch_need_nulls(eg_batch *b, eg_err *err);
+
+/* Makes b->numbers an array, to be filled. EG_NOMEM, EG_OK. */
+eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err);
+
+/* The number of a row among all rows of the source. */
+static inline int64_t eg_batch_row(const eg_batch *b, uint32_t row) {
+    return b->numbers != NULL ? b->numbers[row] : b->first_row + row;
+}
+
+/* Selects every row. */
+static inline void eg_batch_select_all(eg_batch *b) {
+    for (uint32_t i = 0; i < b->n_rows; i++)
+        b->sel[i] = (uint16_t)i;
+    b->n_sel = b->n_rows;
+}
 
 /* Frees the arrays; the batch may be opened again. Harmless on a zeroed batch. */
 void eg_batch_close(eg_batch *b);

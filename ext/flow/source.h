@@ -28,6 +28,15 @@ typedef struct eg_scan_stats {
     int64_t bytes_read;         /* bytes read from disk */
 } eg_scan_stats;
 
+/* Adds what another one counted. */
+static inline void eg_scan_stats_add(eg_scan_stats *to, const eg_scan_stats *from) {
+    int64_t *sums = (int64_t *)to;
+    const int64_t *terms = (const int64_t *)from;
+    _Static_assert(sizeof *to % sizeof *sums == 0, "stats are int64_t fields only");
+    for (size_t i = 0; i < sizeof *to / sizeof *sums; i++)
+        sums[i] += terms[i];
+}
+
 /* How the engine asks its host whether to go on: returns true to stop. Called
 ** on the scan's own thread, at least every 50 ms or so. poll may be NULL. */
 typedef struct eg_poll {
@@ -41,7 +50,9 @@ typedef struct eg_scan_spec {
     eg_vector_set vectors;     /* vectors to fill; the predicate's are to be included */
     const eg_predicate *where; /* for pruning only: a piece may still give rows that fail it */
     eg_intern *texts;          /* table that EXPORTER and FILE codes refer to */
-    eg_poll poll; /* asked at every read of the source: must be cheap when asked often */
+    eg_poll poll;       /* asked at every read of the source: must be cheap when asked often */
+    bool wants_numbers; /* of rows: eg_batch.numbers, where the source has its own */
+    int n_threads;      /* that may read ahead; 0: the scan stays on its own thread */
 } eg_scan_spec;
 
 typedef struct eg_piece eg_piece;
@@ -67,6 +78,9 @@ typedef struct eg_source_ops {
     /* Bytes of all files and bytes consumed so far; for progress. */
     void (*progress)(const eg_source *s, int64_t *done_bytes, int64_t *total_bytes);
     void (*close)(eg_source *s, eg_scan_stats *stats);
+    /* Whether next() of pieces may run on other threads, at once, as long as pieces are opened
+    ** and closed on one: it asks no poll, and codes of texts are not wanted. */
+    bool is_independent;
 } eg_source_ops;
 
 struct eg_source {

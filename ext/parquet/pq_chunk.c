@@ -5,9 +5,9 @@
 */
 #include "parquet/pq_chunk.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "parquet/pq_bloom.h"
@@ -45,7 +45,7 @@ static eg_status put_page(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq
     h->uncompressed_bytes = (int32_t)raw->n_bytes;
     h->compressed_bytes = (int32_t)body->n_bytes;
     h->has_crc = true;
-    h->crc = (uint32_t)crc32_z(0, body->data, body->n_bytes);
+    h->crc = libdeflate_crc32(0, body->data, body->n_bytes);
     h->has_body = true;
     size_t start = out->bytes.n_bytes;
     eg_pq_encode_page_header(&out->bytes, h);

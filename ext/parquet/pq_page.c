@@ -1,10 +1,10 @@
 #include "parquet/pq_page.h"
 
+#include <libdeflate.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "parquet/pq_encoding.h"
@@ -59,9 +59,7 @@ eg_status eg_pq_page_check_crc(const eg_pq_page_header *h, const uint8_t *raw,
                                const eg_pq_place *at, eg_err *err) {
     if (!h->has_crc)
         return EG_OK;
-    uint32_t found = 0; /* of nothing; zlib takes NULL for "start" and would say so too */
-    if (h->compressed_bytes > 0)
-        found = (uint32_t)crc32(0, raw, (uInt)h->compressed_bytes);
+    uint32_t found = libdeflate_crc32(0, raw, h->compressed_bytes);
     if (found == h->crc)
         return EG_OK;
     return eg_pq_place_fail(at, EG_CORRUPT, err,

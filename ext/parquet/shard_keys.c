@@ -1,7 +1,7 @@
 #include "parquet/shard_keys.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "parquet/pq_delta.h"
 
@@ -72,7 +72,7 @@ eg_status eg_shard_keys_read(eg_shard_keys *k, eg_pq_file *f, uint32_t row_group
     uint32_t *keys = (uint32_t *)(void *)k->block.data;
     k->keys = keys;
     k->bytes_read += n_raw;
-    if (crc32_z(0, k->raw.data, (size_t)n_raw) != (uLong)crc)
+    if (libdeflate_crc32(0, k->raw.data, (size_t)n_raw) != (uint32_t)crc)
         return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, offset,
                                 "CRC of the keys differs" IN_KEY, err);
     if (!decode(k->raw.data, (size_t)n_raw, n_entries, keys))

@@ -166,8 +166,10 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
     free(s);
 }
 
-static const eg_source_ops source_ops = {
-    .next_piece = source_next_piece, .progress = source_progress, .close = source_close};
+static const eg_source_ops source_ops = {.next_piece = source_next_piece,
+                                         .progress = source_progress,
+                                         .close = source_close,
+                                         .is_independent = true};
 
 eg_status eg_shard_source_open(eg_shard_list *list, const eg_scan_spec *spec, eg_source **out,
                                eg_err *err) {

@@ -10,14 +10,8 @@
 #ifndef EG_GROUP_H
 #define EG_GROUP_H
 
+#include "query/group_keys.h"
 #include "query/scan.h"
-
-#define EG_GROUP_MAX_KEYS 8
-
-typedef struct eg_key {
-    eg_column col;       /* any column but packets, bytes and their estimates */
-    uint8_t prefix_bits; /* IP4 columns: 0..32 leading bits; 32 otherwise */
-} eg_key;
 
 typedef enum eg_measure { EG_MEASURE_BYTES, EG_MEASURE_PACKETS, EG_MEASURE_FLOWS } eg_measure;
 
@@ -40,11 +34,6 @@ typedef struct eg_group_row {
 
 /* The vectors a grouping reads. */
 eg_vector_set eg_group_vectors(const eg_group_spec *spec);
-
-/* Parses 'srcaddr,dstport' or 'srcaddr/24, dst_as' into keys. EG_MISUSE names
-** the key, what is wrong and what may stand there. */
-eg_status eg_group_parse_keys(const char *text, size_t n_bytes, eg_key keys[EG_GROUP_MAX_KEYS],
-                              size_t *n_keys, eg_err *err);
 
 /* bytes, packets or flows; false if it is none. */
 bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "query/filter.h"
+#include "query/scan_ahead.h"
 
 #define POLL_INTERVAL_NS INT64_C(10000000)
 
@@ -12,10 +13,12 @@ struct eg_scan {
     eg_source *source;        /* owned */
     const eg_scan_spec *spec; /* borrowed */
     eg_poll poll;
-    eg_piece *piece;     /* open piece or NULL */
-    eg_filter *filter;   /* owned; NULL without a predicate */
-    eg_batch batch;      /* owned */
-    eg_scan_stats stats; /* of closed pieces, and rows_kept */
+    eg_piece *piece;      /* open piece or NULL */
+    bool has_begun;       /* a piece was opened */
+    eg_scan_ahead *ahead; /* reads all further pieces; NULL while the scan does itself */
+    eg_filter *filter;    /* owned; NULL without a predicate */
+    eg_batch batch;       /* owned */
+    eg_scan_stats stats;  /* of closed pieces, and rows_kept */
     int64_t last_poll_ns;
     int64_t n_rows; /* of all batches so far */
 };
@@ -60,43 +63,59 @@ eg_status eg_scan_open(eg_source *src, const eg_scan_spec *spec, eg_poll poll, e
     return EG_OK;
 }
 
-static void select_all(eg_batch *b) {
-    for (uint32_t i = 0; i < b->n_rows; i++)
-        b->sel[i] = (uint16_t)i;
-    b->n_sel = b->n_rows;
-}
-
 eg_status eg_scan_check(eg_scan *s, eg_err *err) {
     return host_stops(s) ? eg_fail(err, EG_INTERRUPT, -1, "interrupted") : EG_OK;
 }
 
+/* Reads on: a batch, filtered. n_rows may be 0. */
+static eg_status read_batch(eg_scan *s, eg_err *err) {
+    s->batch.numbers = NULL;
+    eg_status rc = s->piece->ops->next(s->piece, &s->batch, err);
+    if (rc == EG_OK && s->filter != NULL)
+        rc = eg_filter_run(s->filter, &s->batch, err);
+    else if (rc == EG_OK)
+        eg_batch_select_all(&s->batch);
+    return rc;
+}
+
+/* Between pieces: opens the next, or has it and all others read ahead. The first one never
+** is: what it satisfies, such as a LIMIT, shall cost no more. */
+static eg_status go_on(eg_scan *s, eg_err *err) {
+    if (s->has_begun && eg_scan_ahead_fits(s->source, s->spec)) {
+        eg_status rc = eg_scan_ahead_open(s->source, s->spec, &s->ahead, err);
+        if (rc != EG_LIMIT)
+            return rc;
+    }
+    s->has_begun = true;
+    return s->source->ops->next_piece(s->source, &s->piece, err);
+}
+
 eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
     for (;;) {
+        eg_batch *b = &s->batch;
+        int64_t n_before = 0;
         eg_status rc = eg_scan_check(s, err);
+        if (rc == EG_OK && s->piece == NULL && s->ahead == NULL)
+            rc = go_on(s, err);
         if (rc != EG_OK)
             return rc;
-        if (s->piece == NULL) {
-            rc = s->source->ops->next_piece(s->source, &s->piece, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        rc = s->piece->ops->next(s->piece, &s->batch, err);
-        if (rc == EG_DONE) {
+        if (s->ahead != NULL) {
+            rc = eg_scan_ahead_next(s->ahead, &b, &n_before, err);
+        } else if ((rc = read_batch(s, err)) == EG_DONE) {
             s->piece->ops->close(s->piece, &s->stats);
             s->piece = NULL;
             continue;
         }
-        if (rc == EG_OK && s->filter != NULL)
-            rc = eg_filter_run(s->filter, &s->batch, err);
-        else if (rc == EG_OK)
-            select_all(&s->batch);
+        s->n_rows += n_before;
         if (rc != EG_OK)
             return rc;
-        s->batch.first_row = s->n_rows;
-        s->n_rows += s->batch.n_rows;
-        s->stats.rows_kept += s->batch.n_sel;
-        if (s->batch.n_sel > 0) {
-            *out = &s->batch;
+        if (b == NULL)
+            continue;
+        b->first_row = s->n_rows;
+        s->n_rows += b->n_rows;
+        s->stats.rows_kept += b->n_sel;
+        if (b->n_sel > 0) {
+            *out = b;
             return EG_OK;
         }
     }
@@ -113,14 +132,10 @@ void eg_scan_close(eg_scan *s, eg_scan_stats *stats) {
         return;
     if (s->piece != NULL)
         s->piece->ops->close(s->piece, &s->stats);
+    eg_scan_ahead_close(s->ahead, &s->stats);
     s->source->ops->close(s->source, &s->stats);
-    if (stats != NULL) {
-        int64_t *to = (int64_t *)stats;
-        const int64_t *from = (const int64_t *)&s->stats;
-        _Static_assert(sizeof *stats % sizeof *to == 0, "stats are int64_t fields only");
-        for (size_t i = 0; i < sizeof *stats / sizeof *to; i++)
-            to[i] += from[i];
-    }
+    if (stats != NULL)
+        eg_scan_stats_add(stats, &s->stats);
     eg_filter_close(s->filter);
     eg_batch_close(&s->batch);
     free(s);

@@ -1,6 +1,7 @@
 /*
-** A scan: batches of a source's rows that pass a predicate. Serial; asks the
-** host at least every 10 ms of work whether to go on.
+** A scan: batches of a source's rows that pass a predicate, in one order. Where the source
+** allows and spec->n_threads is given, pieces behind the first are read ahead by workers
+** (scan_ahead.h). Asks the host at least every 10 ms of work whether to go on.
 */
 #ifndef EG_SCAN_H
 #define EG_SCAN_H

@@ -1,6 +1,7 @@
 /* See the header. */
 #include "sqlite/connection.h"
 
+#include "base/pool.h"
 #include "capture/capture.h"
 #include "dataset/dataset_files.h"
 #include "earlgrey.h"
@@ -261,6 +262,8 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
     r->spec = (eg_scan_spec){.vectors = vectors | eg_predicate_vectors(&r->where),
                              .where = &r->where,
                              .texts = r->texts,
+                             .wants_numbers = r->wants_numbers,
+                             .n_threads = eg_pool_cores(),
                              .poll = {.poll = paced_poll, .arg = r}};
     eg_source *src;
     eg_status rc = open_source(r, source, n_bytes, &src, err);

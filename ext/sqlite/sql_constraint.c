@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OMIT_ARGS 16 /* SQLite looks at omit for its first 16 arguments only */
+
 /* ---- the plan ----------------------------------------------------------- */
 
 void eg_sql_plan_begin(eg_sql_plan *plan, const sqlite3_index_info *info) {
@@ -107,6 +109,26 @@ static bool is_ordering(char op) {
     return op == 'l' || op == 'L' || op == 'g' || op == 'G';
 }
 
+/* Whether the engine's answer to a comparison is SQLite's, whatever the rest of the
+** statement is: with a literal of the column's own type, and in ASCII. */
+static bool is_settled(sqlite3_index_info *info, int i, char op, eg_column col) {
+    eg_kind kind = eg_column_about(col)->kind;
+    sqlite3_value *literal;
+    if ((op != 'e' && !is_ordering(op)) || kind == EG_KIND_TEXT || kind == EG_KIND_PROTO ||
+        sqlite3_vtab_rhs_value(info, i, &literal) != SQLITE_OK)
+        return false;
+    if (!eg_column_is_text(col))
+        return sqlite3_value_type(literal) == SQLITE_INTEGER;
+    if (sqlite3_value_type(literal) != SQLITE_TEXT)
+        return false;
+    const unsigned char *text = sqlite3_value_text(literal);
+    int n_bytes = sqlite3_value_bytes(literal);
+    for (int k = 0; text != NULL && k < n_bytes; k++)
+        if (text[k] == 0 || text[k] >= 0x80)
+            return false;
+    return text != NULL;
+}
+
 bool eg_sql_plan_term(eg_sql_plan *plan, sqlite3_index_info *info, int i, eg_column col,
                       eg_sql_strength strength) {
     char op = op_of(info->aConstraint[i].op);
@@ -114,8 +136,7 @@ bool eg_sql_plan_term(eg_sql_plan *plan, sqlite3_index_info *info, int i, eg_col
     bool exact = strength == EG_SQL_EXACT;
     if (op == 0 || (op == 'c' && kind != EG_KIND_IP4))
         return false;
-    /* SQLite looks at omit for its first 16 arguments only. */
-    if (exact && plan->n_args == 16)
+    if (exact && plan->n_args == OMIT_ARGS)
         return false;
     if (eg_column_is_text(col) && op != 'z' && op != 'Z' && op != 'c') {
         const char *collation = sqlite3_vtab_collation(info, i);
@@ -136,7 +157,8 @@ bool eg_sql_plan_term(eg_sql_plan *plan, sqlite3_index_info *info, int i, eg_col
     if (op == 'e' && sqlite3_vtab_in(info, i, 1))
         op = 'a';
     plan->selectivity *= guess(op);
-    return eg_sql_plan_add(plan, info, i, op, (int)col, exact);
+    bool omit = exact || (plan->n_args < OMIT_ARGS && is_settled(info, i, op, col));
+    return eg_sql_plan_add(plan, info, i, op, (int)col, omit);
 }
 
 /* ---- values ------------------------------------------------------------- */

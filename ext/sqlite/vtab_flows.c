@@ -232,6 +232,7 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     const char *source = t->source;
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
     c->run.kind = t->kind;
+    c->run.wants_numbers = true;
     for (int i = 0; i < argc && rc == EG_OK; i++) {
         int column;
         bool is_literal;
@@ -279,7 +280,7 @@ static int flows_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
     /* The same row has the same number whatever the scan left out: RIGHT and FULL JOIN
     ** read the table twice, with different terms, and match by rowid. */
     const flows_cursor *c = (const flows_cursor *)cursor;
-    *rowid = eg_sql_rowid(c->source_hash, c->batch->first_row + c->batch->sel[c->at]);
+    *rowid = eg_sql_rowid(c->source_hash, eg_batch_row(c->batch, c->batch->sel[c->at]));
     return SQLITE_OK;
 }
 

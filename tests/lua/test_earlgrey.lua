@@ -313,6 +313,28 @@ with_conn("wrong arguments of progress raise", function(conn)
   tap.raises("milliseconds from 1", conn.progress, conn, print, 0)
 end)
 
+-- ---- WHERE terms ----
+
+with_conn("comparisons with literals that the engine settles are not checked again by SQLite", function(conn)
+  local function is_checked(term)
+    for op in conn:rows("EXPLAIN SELECT 1 FROM netflow('x') WHERE " .. term) do
+      if op.opcode == "VColumn" then
+        return true
+      end
+    end
+    return false
+  end
+  for _, term in ipairs { "start_time >= '2007-07-26 22:30'", "'2007' < end_time", "dstport = 53", "bytes < 1000",
+    "srcaddr = '10.0.0.1'", "srcaddr BETWEEN '10' AND '11'", "start_ms = 5" } do
+    tap.equal(is_checked(term), false, term)
+  end
+  for _, term in ipairs { "srcaddr = 10", "srcaddr > 'é'", "exporter = '10.0.0.1'", "protocol = 'UDP'", "dstport = '53'",
+    "dstport = 53.5", "dstport <> 53", "dstport IS 53", "srcaddr = upper('x')",
+    "srcaddr = '10.0.0.1' COLLATE NOCASE", "srcaddr = dstaddr" } do
+    tap.equal(is_checked(term), true, term)
+  end
+end)
+
 -- ---- the rest ----
 
 tap.case("complete tells whether SQL text ends a statement", function()

@@ -77,7 +77,8 @@ static void counted_close(eg_source *source, eg_scan_stats *stats) {
     stats->bytes_read += 5;
 }
 
-static const eg_source_ops counted_ops = {counted_next_piece, counted_progress, counted_close};
+static const eg_source_ops counted_ops = {
+    .next_piece = counted_next_piece, .progress = counted_progress, .close = counted_close};
 
 static counted make_source(int n_pieces) {
     return (counted){.source = {&counted_ops},

@@ -1,0 +1,33 @@
+/*
+** Reading ahead: a few pieces of a source are read and filtered by worker threads while
+** the host's thread takes their batches, in the order that a serial scan has.
+**
+** Pieces are opened and closed on the host's thread; only reading goes elsewhere. So it
+** fits sources whose pieces are independent and call nobody (is_independent, flow/source.h),
+** and vectors without texts, whose table is the host's.
+*/
+#ifndef EG_SCAN_AHEAD_H
+#define EG_SCAN_AHEAD_H
+
+#include "flow/source.h"
+
+typedef struct eg_scan_ahead eg_scan_ahead;
+
+/* Whether a scan can be read ahead, by what it wants of its source. */
+bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec);
+
+/* Starts spec->n_threads workers on what is left of src; src and spec are borrowed. EG_LIMIT
+** where the system gives no thread: then src is as it was. */
+eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
+                             eg_err *err);
+
+/* The next batch that was filtered, n_sel >= 1, valid until the next call; *n_before is set
+** to the number of rows that were read before it since the last batch, of which none
+** passed. *out is NULL where a worker is still busy after some 10 ms of work: ask the host,
+** call again. EG_DONE at the end (*n_before is set); else what the source said. */
+eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, eg_err *err);
+
+/* Waits for the workers, closes the pieces; adds what they read to *stats. */
+void eg_scan_ahead_close(eg_scan_ahead *a, eg_scan_stats *stats);
+
+#endif
