@@ -177,7 +177,7 @@ local function run(options, source, conn)
   if not terms then
     return nil, values .. "; see --help", true
   end
-  local sql = "SELECT " .. (format == "json" and "*" or COLUMNS) .. " FROM netflow_pcap(?)"
+  local sql = "SELECT " .. (format == "json" and "*" or COLUMNS) .. " FROM netflow(?)"
   if #terms > 0 then
     sql = sql .. " WHERE " .. table.concat(terms, " AND ")
   end

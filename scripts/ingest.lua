@@ -1,19 +1,20 @@
--- Stores NetFlow v5 captures in a Parquet dataset, each exactly once.
+-- Stores NetFlow v5 captures in a Parquet dataset or an SQLite file, each exactly once.
 
 local args = require "earlgrey.args"
 local job = require "earlgrey.job"
 local progress = require "earlgrey.progress"
 
 local USAGE <const> = [[
-usage: ingest CAPTURE... --to DATASET [--addresses text|uint32]
+usage: ingest CAPTURE... --to DATASET|STORE.db [--addresses text|uint32]
               [--compression zstd|gzip|none] [--partial] [--format table|json]
        ingest --compact DATASET
        ingest --verify DATASET [--format table|json]
 
 Stores captures (pcap or pcapng, compressed or in a tar; directories; globs) as
-Parquet shards in the directory DATASET, which is made where there is none. A
-capture is known by its content: storing it again, under any name or
-compression, adds nothing. So an ingest that was stopped is simply run again.
+Parquet shards in the directory DATASET, or as rows of the indexed SQLite file
+STORE.db, made where there is none. A capture is known by its content: storing
+it again, under any name or compression, adds nothing. So an ingest that was
+stopped is simply run again.
 
   --to DATASET       where to store
   --addresses A      text: dotted, as other tools expect (the default)

@@ -46,6 +46,19 @@ void *eg_rows_array(const eg_rows *r, eg_vector v) {
     return NULL;
 }
 
+void eg_rows_gather(const eg_rows *r, eg_vector v, const uint32_t *rows, uint32_t n, int64_t *out) {
+    switch (v) {
+#define EG_VECTOR(ID, ctype)                                                                       \
+    case EG_VEC_##ID:                                                                              \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            out[i] = (int64_t)r->v.ID[rows[i]];                                                    \
+        break;
+#include "flow/schema.def"
+    case EG_N_VECTORS:
+        break;
+    }
+}
+
 bool eg_rows_is_full(const eg_rows *r) {
     return r->n_rows + EG_BATCH_ROWS > EG_ROWS_MAX;
 }

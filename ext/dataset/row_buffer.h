@@ -29,6 +29,10 @@ void eg_rows_close(eg_rows *r);
 /* The array of a vector. */
 void *eg_rows_array(const eg_rows *r, eg_vector v);
 
+/* The numbers of a vector in n rows, which can be anywhere: a column at a time the misses of
+** the cache overlap. */
+void eg_rows_gather(const eg_rows *r, eg_vector v, const uint32_t *rows, uint32_t n, int64_t *out);
+
 /* True when the next batch may not fit. */
 bool eg_rows_is_full(const eg_rows *r);
 

@@ -8,6 +8,8 @@
 #include "parquet/shard_source.h"
 #include "query/scan.h"
 #include "sqlite/manifest_db.h"
+#include "sqlite/store_schema.h"
+#include "sqlite/store_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +142,7 @@ static bool holds_parquet(const char *path, eg_source_kind kind, eg_poll poll) {
     return holds;
 }
 
-typedef enum source_form { CAPTURES, PARQUET, DATASET } source_form;
+typedef enum source_form { CAPTURES, PARQUET, DATASET, STORE } source_form;
 
 /* Whether a file begins like Parquet. */
 static eg_status begins_parquet(const char *path, bool *begins, eg_err *err) {
@@ -172,9 +174,14 @@ static eg_status form_of(const char *entry, eg_source_kind kind, eg_poll poll, s
                          eg_err *err) {
     struct stat st;
     bool is_parquet = false;
-    eg_status rc = EG_OK;
+    eg_store_kind database = EG_NO_DATABASE;
+    eg_status rc = kind == EG_SOURCE_ANY ? eg_store_probe(entry, &database, err) : EG_OK;
     *form = CAPTURES;
-    if (stat(entry, &st) != 0) /* a glob, or nothing */
+    if (rc != EG_OK)
+        return rc;
+    if (database != EG_NO_DATABASE)
+        *form = STORE;              /* or another database, of which opening it will tell */
+    else if (stat(entry, &st) != 0) /* a glob, or nothing */
         is_parquet = eg_shard_has_name(entry);
     else if (S_ISREG(st.st_mode))
         rc = begins_parquet(entry, &is_parquet, err);
@@ -235,6 +242,11 @@ static eg_status open_source(eg_run *r, const char *source, size_t n_bytes, eg_s
         rc = eg_fail(err, EG_UNSUPPORTED, -1,
                      "%s: Parquet: expected captures; netflow_parquet() and netflow() read it",
                      entry);
+    else if (form == STORE && memchr(source, '\n', n_bytes) != NULL)
+        rc = eg_fail(err, EG_UNSUPPORTED, -1, "%s: a store in a list of sources: expected it alone",
+                     entry);
+    else if (form == STORE)
+        rc = eg_store_source_open(entry, &r->spec, out, err);
     else if (form == CAPTURES)
         rc = eg_capture_open(source, n_bytes, &r->spec, r->ledger, out, err);
     else

@@ -4,16 +4,15 @@
 
 #include "capture/reasons.h"
 #include "flow/schema.h"
-#include "sqlite/manifest_db.h"
+#include "sqlite/database.h"
 #include "sqlite/sql_tables.h"
 
 #define MEANING 8 /* column of netflow_audit: known by the reason's name, in column 1 */
 #define TIME 2    /* column of netflow_loss: stored as milliseconds */
 
 struct eg_stored_ledger {
-    sqlite3 *db;
+    eg_database file;
     sqlite3_stmt *rows;
-    char *path;
     eg_stored_table table;
 };
 
@@ -33,12 +32,10 @@ eg_status eg_stored_ledger_open(const char *path, eg_stored_table table, eg_stor
     eg_stored_ledger *l = sqlite3_malloc64(sizeof *l);
     if (l == NULL)
         return eg_fail_nomem(err, "a stored ledger");
-    *l = (eg_stored_ledger){.path = sqlite3_mprintf("%s", path), .table = table};
-    eg_status rc = l->path != NULL ? EG_OK : eg_fail_nomem(err, "a stored ledger");
+    *l = (eg_stored_ledger){.table = table};
+    eg_status rc = eg_db_open(&l->file, path, 0, err);
     if (rc == EG_OK)
-        rc = eg_manifest_connect(path, 0, &l->db, err);
-    if (rc == EG_OK && sqlite3_prepare_v2(l->db, queries[table], -1, &l->rows, NULL) != SQLITE_OK)
-        rc = eg_manifest_fail(l->db, path, err);
+        rc = eg_db_prepare(&l->file, &l->rows, queries[table], err);
     if (rc != EG_OK) {
         eg_stored_ledger_close(l);
         return rc;
@@ -49,9 +46,7 @@ eg_status eg_stored_ledger_open(const char *path, eg_stored_table table, eg_stor
 
 eg_status eg_stored_ledger_next(eg_stored_ledger *l, eg_err *err) {
     int rc = sqlite3_step(l->rows);
-    return rc == SQLITE_ROW    ? EG_OK
-           : rc == SQLITE_DONE ? EG_DONE
-                               : eg_manifest_fail(l->db, l->path, err);
+    return rc == SQLITE_ROW ? EG_OK : rc == SQLITE_DONE ? EG_DONE : eg_db_fail(&l->file, err);
 }
 
 /* What a reason means; NULL for one of another version. */
@@ -78,7 +73,6 @@ void eg_stored_ledger_close(eg_stored_ledger *l) {
     if (l == NULL)
         return;
     sqlite3_finalize(l->rows);
-    sqlite3_close(l->db);
-    sqlite3_free(l->path);
+    eg_db_close(&l->file);
     sqlite3_free(l);
 }

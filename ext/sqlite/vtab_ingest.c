@@ -15,6 +15,7 @@
 #include "earlgrey.h"
 #include "sqlite/manifest_db.h"
 #include "sqlite/sql_tables.h"
+#include "sqlite/store_load.h"
 
 #include <string.h>
 
@@ -239,7 +240,16 @@ static eg_status open_ingest(store_cursor *c, eg_err *err) {
     eg_ingest_options how = {.poll = eg_run_poll(&c->run)};
     eg_store *store;
     eg_status rc = parse_options(c->arguments[2], &options, &how.partial, err);
+    bool is_store = false;
     if (rc == EG_OK)
+        rc = eg_is_store_target(c->arguments[1], &is_store, err);
+    if (rc == EG_OK && is_store)
+        rc =
+            options.has_addresses || options.has_compression
+                ? eg_fail(err, EG_MISUSE, -1,
+                          "%s: an SQLite store has no addresses= and compression=", c->arguments[1])
+                : eg_store_open(c->arguments[1], how.poll, &store, err);
+    else if (rc == EG_OK)
         rc = eg_dataset_open(c->arguments[1], &options, &eg_sqlite_manifest, how.poll, &store, err);
     if (rc == EG_OK)
         rc = eg_ingest_open(c->arguments[0], strlen(c->arguments[0]), store, &how, &c->ingest, err);

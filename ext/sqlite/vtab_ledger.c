@@ -9,6 +9,7 @@
 #include "dataset/dataset.h"
 #include "query/scan.h"
 #include "sqlite/sql_tables.h"
+#include "sqlite/store_schema.h"
 #include "sqlite/stored_ledger.h"
 
 #include <stddef.h>
@@ -156,8 +157,9 @@ static eg_status next_stored(ledger_cursor *c, eg_err *err) {
     return rc == EG_DONE ? EG_OK : rc;
 }
 
-static eg_status open_stored(ledger_cursor *c, const ledger_kind *k, eg_err *err) {
-    char *path = sqlite3_mprintf("%s/" EG_DATASET_MANIFEST, c->source);
+static eg_status open_stored(ledger_cursor *c, const ledger_kind *k, const char *manifest,
+                             eg_err *err) {
+    char *path = sqlite3_mprintf("%s%s", c->source, manifest);
     eg_status rc =
         path == NULL
             ? eg_fail_nomem(err, "a path")
@@ -190,12 +192,18 @@ static eg_status open_ledger(ledger_cursor *c, const eg_sql_table *t, const char
     if (source == NULL)
         return eg_fail(err, EG_MISUSE, -1,
                        "%s: the argument source is missing: expected a capture file, a directory, "
-                       "a glob, a list of them, or a dataset",
+                       "a glob, a list of them, a dataset or a store",
                        k->name);
     c->source = sqlite3_mprintf("%s", source);
     if (c->source == NULL)
         return eg_fail_nomem(err, "a source");
-    return eg_is_dataset(source) ? open_stored(c, k, err) : read_through(c, t, err);
+    if (eg_is_dataset(source))
+        return open_stored(c, k, "/" EG_DATASET_MANIFEST, err);
+    eg_store_kind kind;
+    eg_status rc = eg_store_probe(source, &kind, err);
+    if (rc != EG_OK)
+        return rc;
+    return kind == EG_STORE ? open_stored(c, k, "", err) : read_through(c, t, err);
 }
 
 static int ledger_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan, int argc,

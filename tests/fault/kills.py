@@ -1,8 +1,9 @@
 """kill -9 of an ingest: at random moments, and after each of its system calls.
 
-What is there afterwards, by the manifest, is the captures stored before and all or nothing of
-the one that was being stored. The next ingest stores it, or finds it there; then the bare
-directory holds what the manifest says, and nothing is left over."""
+What is there afterwards, by the manifest or in the store, is the captures stored before and all
+or nothing of the one that was being stored. The next ingest stores it, or finds it there; then
+the bare directory holds what the manifest says, or the store is sound, and nothing is left
+over."""
 
 import glob
 import os
@@ -18,6 +19,7 @@ PROGRAM = ["./earlgrey-lua", "scripts/ingest.lua"]
 FIRST, SECOND = "samples/softflowd-v5-sampled-s10.pcap", "samples/softflowd-v5-ndpi-adj.pcap"
 N_FIRST, N_SECOND = 488, 7627
 N_RANDOM = 200
+MANY = 15  # calls of one kind, beyond which some are left out
 CALLS = "write,pwrite64,fsync,fdatasync,rename,renameat,mkdir,mkdirat,unlink,unlinkat,openat,ftruncate"
 
 sys.path.insert(0, "tests/interop")
@@ -40,85 +42,141 @@ def flows(dataset):
     return connect().execute("SELECT count(*) FROM netflow(?)", (dataset,)).fetchone()[0]
 
 
-def shards_by_manifest(dataset):
-    db = sqlite3.connect("file:%s/_earlgrey.db?mode=ro" % dataset, uri=True)
-    return sorted(path for path, in db.execute("SELECT path FROM shard WHERE state = 'stored'"))
+class Dataset:
+    """A Parquet dataset that holds the first capture."""
+
+    name, calls_at_least, n_before = "dataset", 100, N_FIRST
+
+    def __init__(self, folder):
+        self.seed, self.path = os.path.join(folder, "seed"), os.path.join(folder, "trial")
+        ingest(FIRST, self.seed)
+
+    def begin(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.copytree(self.seed, self.path)
+
+    def flows(self):
+        return flows(self.path)
+
+    def by_manifest(self):
+        db = sqlite3.connect("file:%s/_earlgrey.db?mode=ro" % self.path, uri=True)
+        return sorted(path for path, in db.execute("SELECT path FROM shard WHERE state = 'stored'"))
+
+    def fault(self):
+        found = glob.glob(self.path + "/**/*.parquet", recursive=True)
+        found = sorted(os.path.relpath(path, self.path) for path in found)
+        if found != self.by_manifest():
+            return "the directory holds %s, the manifest %s" % (found, self.by_manifest())
+        left = [name for name in os.listdir(self.path)
+                if name not in ("_earlgrey.db", "_earlgrey.lock") and not name.startswith("year=")]
+        return "left: %s" % left if left else ""
 
 
-def shards_by_directory(dataset):
-    found = glob.glob(dataset + "/**/*.parquet", recursive=True)
-    return sorted(os.path.relpath(path, dataset) for path in found)
+class Store:
+    """An SQLite store that holds the first capture: the second one is inserted."""
+
+    name, calls_at_least, n_before = "store", 50, N_FIRST
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, self.name.replace(" ", "-"))
+        self.path, self.seed = os.path.join(self.folder, "flows.db"), os.path.join(folder, "seed.db")
+        if self.n_before > 0:
+            ingest(FIRST, self.seed)
+
+    def begin(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.mkdir(self.folder)
+        if self.n_before > 0:
+            shutil.copy(self.seed, self.path)
+
+    def flows(self):
+        try:
+            return flows(self.path) if os.path.exists(self.path) else 0
+        except sqlite3.OperationalError as e:
+            if "the file is empty" in str(e):  # not even its tables
+                return 0
+            raise
+
+    def fault(self):
+        sound = sqlite3.connect(self.path).execute("PRAGMA integrity_check").fetchone()[0]
+        left = [name for name in os.listdir(self.folder) if name != "flows.db"]
+        return sound if sound != "ok" else "left: %s" % left if left else ""
 
 
-def fault_of(dataset, was_stored):
-    """What is wrong with a dataset after a kill, or "". Mends it by the next ingest."""
-    n = flows(dataset)
-    if n not in (N_FIRST, N_FIRST + N_SECOND):
+class NewStore(Store):
+    """No store: the capture is written as whole b-trees."""
+
+    name, calls_at_least, n_before = "new store", 40, 0
+
+
+def fault_of(target, was_stored):
+    """What is wrong with a target after a kill, or "". Mends it by the next ingest."""
+    n = target.flows()
+    if n not in (target.n_before, target.n_before + N_SECOND):
         return "%d flows after the kill" % n
-    was_stored[n > N_FIRST] += 1
-    if ingest(SECOND, dataset) != 0:
+    was_stored[n > target.n_before] += 1
+    if ingest(SECOND, target.path) != 0:
         return "the next ingest fails"
-    if flows(dataset) != N_FIRST + N_SECOND:
-        return "%d flows after the next ingest" % flows(dataset)
-    if shards_by_manifest(dataset) != shards_by_directory(dataset):
-        return "the directory holds %s, the manifest %s" % (shards_by_directory(dataset), shards_by_manifest(dataset))
-    left = [name for name in os.listdir(dataset) if name not in ("_earlgrey.db", "_earlgrey.lock") and not name.startswith("year=")]
-    return "left: %s" % left if left else ""
+    if target.flows() != target.n_before + N_SECOND:
+        return "%d flows after the next ingest" % target.flows()
+    return target.fault()
+
+
+def kill_at_random(target, n_kills):
+    target.begin()
+    started = time.monotonic()
+    ingest(SECOND, target.path)
+    whole_s = time.monotonic() - started
+    random.seed(4)
+    was_stored, why = [0, 0], ""
+    for i in range(n_kills):
+        target.begin()
+        process = subprocess.Popen([*PROGRAM, SECOND, "--to", target.path], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0, whole_s * 1.1))
+        process.kill()
+        process.wait()
+        why = fault_of(target, was_stored)
+        if why:
+            why = "kill %d: %s" % (i, why)
+            break
+    case("%s: after each of %d kills at random moments a capture is there wholly or not at all" % (target.name, n_kills),
+         why)
+    case("%s: some of these kills came before and some after it was stored" % target.name,
+         "" if why or all(was_stored) else "%d before, %d after" % tuple(was_stored))
+
+
+def kill_at_calls(target):
+    if shutil.which("strace") is None:
+        skip("%s: kills at each system call" % target.name, "strace is not there")
+        return
+    n, why, was_stored = 0, "", [0, 0]
+    for call in CALLS.split(","):
+        nth = 0
+        while not why:
+            target.begin()
+            nth += 1 + nth // MANY
+            # Beyond the last one the ingest ends by itself.
+            status = ingest(SECOND, target.path, ["strace", "-qq", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e",
+                                                  "inject=%s:signal=KILL:when=%d" % (call, nth)])
+            if status == 0:
+                break
+            n += 1
+            why = fault_of(target, was_stored)
+            if why:
+                why = "kill at %s %d: %s" % (call, nth, why)
+    case("%s: after a kill at each system call that changes something, too" % target.name, why)
+    case("%s: these are at least %d calls, before and after it was stored" % (target.name, target.calls_at_least),
+         "" if why or (n >= target.calls_at_least and all(was_stored)) else "%d calls, %s" % (n, was_stored))
+    print("# %s: %d system calls" % (target.name, n))
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        seed = os.path.join(folder, "seed")
-        ingest(FIRST, seed)
-        trial = os.path.join(folder, "trial")
-
-        def begin():
-            shutil.rmtree(trial, ignore_errors=True)
-            shutil.copytree(seed, trial)
-
-        begin()
-        started = time.monotonic()
-        ingest(SECOND, trial)
-        whole_s = time.monotonic() - started
-        random.seed(4)
-        was_stored, why = [0, 0], ""
-        for i in range(N_RANDOM):
-            begin()
-            process = subprocess.Popen([*PROGRAM, SECOND, "--to", trial], stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
-            time.sleep(random.uniform(0, whole_s * 1.1))
-            process.kill()
-            process.wait()
-            why = fault_of(trial, was_stored)
-            if why:
-                why = "kill %d: %s" % (i, why)
-                break
-        case("after each of %d kills at random moments a capture is there wholly or not at all" % N_RANDOM, why)
-        case("some of these kills came before and some after it was stored",
-             "" if why or all(was_stored) else "%d before, %d after" % tuple(was_stored))
-
-        if shutil.which("strace") is None:
-            skip("kills at each system call", "strace is not there")
-            return
-        n, why, was_stored = 0, "", [0, 0]
-        for call in CALLS.split(","):
-            nth = 0
-            while not why:
-                begin()
-                nth += 1
-                # Beyond the last one the ingest ends by itself.
-                status = ingest(SECOND, trial, ["strace", "-qq", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e",
-                                                "inject=%s:signal=KILL:when=%d" % (call, nth)])
-                if status == 0:
-                    break
-                n += 1
-                why = fault_of(trial, was_stored)
-                if why:
-                    why = "kill at %s %d: %s" % (call, nth, why)
-        case("after a kill at each system call that changes something, too", why)
-        case("these are at least 100 calls, before and after it was stored",
-             "" if why or (n >= 100 and all(was_stored)) else "%d calls, %s" % (n, was_stored))
-        print("# %d system calls" % n)
+        for kind, n_kills in ((Dataset, N_RANDOM), (Store, N_RANDOM // 5), (NewStore, N_RANDOM // 5)):
+            target = kind(folder)
+            kill_at_random(target, n_kills)
+            kill_at_calls(target)
 
 
 main()
