@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "query/entry_sort.h"
 #include "query/group_table.h"
 
 struct eg_groups {
@@ -82,52 +83,6 @@ static void sift_down(eg_groups *g, uint64_t i, uint64_t n) {
     }
 }
 
-#define RUN_GROUPS UINT64_C(8192) /* sorted or merged between two looks at the host */
-
-/* Merges the sorted runs [0, middle) and [middle, n) of from into to. */
-static eg_status merge(eg_groups *g, const uint64_t **from, const uint64_t **to, uint64_t middle,
-                       uint64_t n, eg_scan *scan, eg_err *err) {
-    uint64_t a = 0, b = middle;
-    for (uint64_t i = 0; i < n; i++) {
-        if (i % RUN_GROUPS == 0) {
-            eg_status rc = eg_scan_check(scan, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        bool take_a = b == n || (a < middle && compare_groups(&from[a], &from[b], g) <= 0);
-        to[i] = from[take_a ? a++ : b++];
-    }
-    return EG_OK;
-}
-
-/* Sorts order[] in runs and merges these, so that the host can stop it at any time. */
-static eg_status sort_groups(eg_groups *g, eg_scan *scan, eg_err *err) {
-    for (uint64_t at = 0; at < g->n; at += RUN_GROUPS) {
-        eg_status rc = eg_scan_check(scan, err);
-        if (rc != EG_OK)
-            return rc;
-        uint64_t n = g->n - at < RUN_GROUPS ? g->n - at : RUN_GROUPS;
-        qsort_r(g->order + at, n, sizeof *g->order, compare_groups, g);
-    }
-    if (g->n <= RUN_GROUPS)
-        return EG_OK;
-    const uint64_t **other = calloc(g->n, sizeof *other);
-    if (other == NULL)
-        return eg_fail_nomem(err, "the order of groups");
-    eg_status rc = EG_OK;
-    for (uint64_t width = RUN_GROUPS; width < g->n && rc == EG_OK; width *= 2) {
-        for (uint64_t at = 0; at < g->n && rc == EG_OK; at += 2 * width) {
-            uint64_t n = g->n - at < 2 * width ? g->n - at : 2 * width;
-            rc = merge(g, g->order + at, other + at, n < width ? n : width, n, scan, err);
-        }
-        const uint64_t **t = g->order;
-        g->order = other;
-        other = t;
-    }
-    free(other);
-    return rc;
-}
-
 static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_err *err) {
     uint64_t n = eg_group_table_count(g->table);
     g->n = limit > 0 && limit < n ? limit : n;
@@ -140,7 +95,7 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
     const uint64_t *e;
     uint64_t filled = 0;
     for (uint64_t i = 0; (e = eg_group_table_next(g->table, &at)) != NULL; i++) {
-        if (i % RUN_GROUPS == 0) {
+        if (i % EG_ENTRY_RUN == 0) {
             eg_status rc = eg_scan_check(scan, err);
             if (rc != EG_OK)
                 return rc;
@@ -149,7 +104,7 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
             g->order[filled++] = e;
             if (filled == g->n && g->n < n) {
                 for (uint64_t j = g->n / 2; j-- > 0;) {
-                    if (j % RUN_GROUPS == 0 && eg_scan_check(scan, err) != EG_OK)
+                    if (j % EG_ENTRY_RUN == 0 && eg_scan_check(scan, err) != EG_OK)
                         return EG_INTERRUPT;
                     sift_down(g, j, g->n);
                 }
@@ -159,7 +114,7 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
             sift_down(g, 0, g->n);
         }
     }
-    return sort_groups(g, scan, err);
+    return eg_entry_sort(&g->order, g->n, compare_groups, g, scan, err);
 }
 
 /* ---- the run ------------------------------------------------------------ */

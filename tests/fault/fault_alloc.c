@@ -62,6 +62,13 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_top('$/plain.pcap', 'exporter,file,protocol,start_time', 'packets', 7)",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,nonsense', 'bytes')",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr', 'weight')",
+    "SELECT * FROM netflow_series('$/plain.pcap', '5m')",
+    "SELECT * FROM netflow_series('$/plain.pcap', '10s', 'srcaddr/16')",
+    "SELECT time, exporter, bytes FROM netflow_series('$/archive.tar.gz', '1h', "
+    "'exporter,dstport') WHERE protocol = 'UDP' ORDER BY time LIMIT 50",
+    "SELECT count(*) FROM netflow_series('$-text', '1m', 'srcaddr,dstaddr') WHERE dstport < 100",
+    "SELECT count(*) FROM netflow_series('$/plain.pcap', '5x')",
+    "SELECT count(*) FROM netflow_series('$/plain.pcap', '1s', 'srcaddr,dstaddr,srcport,dstport')",
     "SELECT * FROM netflow_audit('$')",
     "SELECT * FROM netflow_loss('$/plain.pcap\n$/cut.pcap')",
     "SELECT * FROM netflow_loss('$')",
