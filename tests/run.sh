@@ -235,6 +235,7 @@ suite_differential_asan() {
 
 suite_programs() { python_in tests/interop/programs.py; }
 suite_engines() { python_in tests/interop/engines.py; }
+suite_store_clients() { python_in tests/interop/store_clients.py; }
 
 ALL="unit_valgrind style unit sql lua corpus product parquet_testing generated oracle truncation differential fault kills
     unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
@@ -269,7 +270,7 @@ variants="release"
 case "${1:-all}" in
 all) suites="build $ALL" variants="release asan" ;;
 asan) suites="$ASAN" variants="asan" ;;
-interop) suites="programs engines" ;;
+interop) suites="programs engines store_clients" ;;
 fuzz)
     suites="fuzz" variants=""
     FUZZ_SECONDS=${2:-30}
