@@ -13,7 +13,6 @@ VARIANT = release
 WERROR =
 SANITIZE =
 FUZZ_SECONDS = 30
-BENCH_RECORDS = 2000000
 
 # ---- Nothing below needs editing
 
@@ -85,7 +84,7 @@ WRAP_READ = -Wl,--wrap=read,--wrap=pread,--wrap=open
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all demo test test-unit test-sql test-lua test-interop asan valgrind clang fuzz \
-	bench-data format check-format install uninstall clean help need \
+	format check-format install uninstall clean help need \
 	unit-bins replay-bins fault-bins fuzz-bins \
 	print-unit print-replay print-fuzz
 
@@ -126,10 +125,6 @@ fuzz: ## fuzz every target for FUZZ_SECONDS (30)
 	@tests/setup.sh test
 	@tests/run.sh fuzz $(FUZZ_SECONDS)
 
-bench-data: build/bench/flowgen ## write build/bench/flows-2m.pcap, or BENCH_RECORDS records
-	build/bench/flowgen -n $(BENCH_RECORDS) \
-		build/bench/flows-$$(( $(BENCH_RECORDS) / 1000000 ))m.pcap
-
 format: ## rewrite the C sources with clang-format
 	clang-format -i $$(find ext lua tests -name '*.[ch]')
 
@@ -153,7 +148,7 @@ clean: ## remove what was built
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name what; do printf '%-14s %s\n' "$$name" "$$what"; done
+		while IFS='|' read -r name what; do printf '%-18s %s\n' "$$name" "$$what"; done
 
 # pkg-config's name and Debian's, of each library.
 DEBIAN_DEV = sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev zlib:zlib1g-dev \
@@ -239,9 +234,7 @@ $(B)/fault/fault_read: $(B)/tests/fault/fault_read.o $(B)/tests/fault/fault_run.
 	@mkdir -p $(@D)
 	$(LINK) $(WRAP_READ) -o $@ $^ $(LIBS)
 
-build/bench/flowgen: tests/bench/flowgen.c
-	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) -O2 -o $@ $<
+include tests/bench/bench.mk
 
 # Kept: make would remove them as intermediate files.
 .SECONDARY:

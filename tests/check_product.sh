@@ -110,7 +110,7 @@ one_apt_line_without_pkg_config() {
 setup_is_silent() { equal "$(tests/setup.sh demo 2>&1 && tests/setup.sh test 2>&1)" ""; }
 help_is_complete() {
     local target
-    for target in all demo test test-interop asan valgrind clang fuzz bench-data format check-format install \
+    for target in all demo test test-interop asan valgrind clang fuzz bench bench-data bench-guard-update format check-format install \
         uninstall clean help; do
         make -s help | grep -q "^$target " || { echo "$target" && return 1; }
     done
