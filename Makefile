@@ -36,12 +36,12 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(DATASET_SRC:%=ext/dataset/%) $(QUERY_SRC:%=ext/query/%)
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
-UNIT_TESTS = test_address_order test_batch test_btree_write test_capture test_dataset test_filelist test_filter \
-	test_frame test_group test_identity test_intern test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec \
-	test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift test_pq_writer \
-	test_predicate test_reasons test_reassembly test_row_order test_savefile test_scan test_scan_ahead test_schema \
-	test_series test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune \
-	test_shard_source test_shard_verify test_status test_store_terms test_stream
+UNIT_TESTS = test_address_order test_batch test_btree_write test_capture test_column_encode test_dataset \
+	test_filelist test_filter test_frame test_group test_identity test_intern test_ledger test_nf5 test_pool \
+	test_pq_bloom test_pq_codec test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle \
+	test_pq_thrift test_pq_writer test_predicate test_radix test_reasons test_reassembly test_row_order test_savefile \
+	test_scan test_scan_ahead test_schema test_series test_shard_column test_shard_keys test_shard_list \
+	test_shard_piece test_shard_prune test_shard_source test_shard_verify test_status test_store_terms test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile shard
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.

@@ -1,7 +1,8 @@
 /*
-** Three ways to codes: a table of presence for up to 65,536 possible values, a hash table
-** for as many distinct ones, a radix sort for addresses beyond that. The entries are in
-** order in the end, as bounds and readers' searches want them.
+** Four ways to codes: a table of presence for up to 65,536 possible values, a hash table
+** for as many distinct ones, a radix sort for addresses beyond that, and for source addresses
+** their order: rows are stored by them, run after run. The entries are in order in the end, as
+** bounds and readers' searches want them. A column of one value has no codes at all.
 */
 #include "dataset/column_encode.h"
 
@@ -15,14 +16,17 @@
 #include "parquet/shard_keys.h"
 
 #define MAX_SMALL 65536u          /* values of a column of up to 16 bits */
-#define MAX_ENTRIES (1u << 17)    /* distinct values found by hash */
-#define HASH_SLOTS (1u << 18)     /* at most half full */
+#define MAX_ENTRIES (1u << 17)    /* of a dictionary that is not of addresses */
+#define MAX_HASHED (1u << 18)     /* distinct values found by hash */
+#define VALUES_OF_ENTRY 8         /* rows of a number in a dictionary, or it is none */
+#define HASH_SLOTS (1u << 19)     /* at most half full */
+#define FIRST_SLOTS_BITS 10       /* log2 of those a column begins with: most need few */
+#define PREFETCH_ROWS 16          /* between asking for a slot and looking at it */
 #define BLOOM_VALUE_BITS 8        /* one absent address in 25 or so gets through */
 #define BLOOM_LEAST_ENTRIES 4096u /* of fewer, the dictionary is as quick to look at */
-#define SIGN (UINT64_C(1) << 63)  /* flipped, signed numbers sort as unsigned ones */
 
 typedef struct slot {
-    uint64_t value;
+    uint32_t value;
     uint32_t code_plus_1; /* 0: empty */
 } slot;
 
@@ -143,92 +147,141 @@ uint32_t eg_stored_schema(bool dotted, eg_pq_schema_element schema[EG_N_COLUMNS 
 
 /* ---- Gathering */
 
+/* The rows to encode of a column. */
+typedef struct column_rows {
+    const void *v; /* the buffer's array */
+    size_t width;
+    const uint32_t *rows; /* [n] */
+    uint32_t n;
+    bool is_all; /* they are all rows of the buffer */
+} column_rows;
+
 #define GATHER(name, from, to)                                                                     \
     static void name(to *out, const from *v, const uint32_t *rows, uint32_t n) {                   \
         for (uint32_t i = 0; i < n; i++)                                                           \
             out[i] = (to)v[rows[i]];                                                               \
     }
-GATHER(gather_8, uint8_t, uint32_t)
-GATHER(gather_16, uint16_t, uint32_t)
 GATHER(gather_32, uint32_t, uint32_t)
 GATHER(gather_64, int64_t, int64_t)
+
+/* Values of 32 or 64 bits, to e->values. */
+static void gather(eg_encoder *e, const column_rows *c) {
+    if (c->width == 4)
+        gather_32(e->values, c->v, c->rows, c->n);
+    else
+        gather_64(e->values, c->v, c->rows, c->n);
+}
 
 /* Whether all rows have the same: as ten columns of one exporter do. */
 static bool is_constant(const void *v, size_t width, uint32_t n) {
     return memcmp(v, (const uint8_t *)v + width, (n - 1) * width) == 0;
 }
 
-/* What gathering gives then. */
-static void repeat_first(void *out, const void *v, size_t width, uint32_t n) {
-    uint32_t narrow = width == 1   ? *(const uint8_t *)v
-                      : width == 2 ? *(const uint16_t *)v
-                      : width == 4 ? *(const uint32_t *)v
-                                   : 0;
-    for (uint32_t i = 0; width <= 4 && i < n; i++)
-        ((uint32_t *)out)[i] = narrow;
-    for (uint32_t i = 0; width == 8 && i < n; i++)
-        ((int64_t *)out)[i] = *(const int64_t *)v;
-}
-
 /* ---- Dictionaries of numbers. Each returns the entries; codes are in e->codes. */
 
-/* Of values below MAX_SMALL in e->values (uint32_t). */
-static uint32_t code_small(eg_encoder *e, uint32_t n, uint32_t limit, uint32_t *entries) {
-    const uint32_t *values = e->values;
+/* Marks in `small` which values there are: of all rows, or of some; gives rows their codes. */
+#define SMALL(bits, ctype)                                                                         \
+    static void mark_##bits(uint32_t *small, const ctype *v, uint32_t n) {                         \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            small[v[i]] = 1;                                                                       \
+    }                                                                                              \
+    static void mark_rows_##bits(uint32_t *small, const ctype *v, const uint32_t *rows,            \
+                                 uint32_t n) {                                                     \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            small[v[rows[i]]] = 1;                                                                 \
+    }                                                                                              \
+    static void give_##bits(uint32_t *codes, const uint32_t *small, const ctype *v,                \
+                            const uint32_t *rows, uint32_t n) {                                    \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            codes[i] = small[v[rows[i]]];                                                          \
+    }
+SMALL(8, uint8_t)
+SMALL(16, uint16_t)
+
+/* Of a column of up to 16 bits. The entries are in e->entries, in order. */
+static uint32_t code_small(eg_encoder *e, const column_rows *c) {
+    uint32_t limit = 1u << 8 * c->width, n_entries = 0;
     memset(e->small, 0, limit * sizeof *e->small);
-    for (uint32_t i = 0; i < n; i++)
-        e->small[values[i]] = 1;
-    uint32_t n_entries = 0;
-    for (uint32_t v = 0; v < limit; v++)
-        if (e->small[v] != 0) {
-            entries[n_entries] = v;
-            e->small[v] = n_entries++;
+    if (c->width == 1 && c->is_all)
+        mark_8(e->small, c->v, c->n);
+    else if (c->width == 1)
+        mark_rows_8(e->small, c->v, c->rows, c->n);
+    else if (c->is_all)
+        mark_16(e->small, c->v, c->n);
+    else
+        mark_rows_16(e->small, c->v, c->rows, c->n);
+    for (uint32_t value = 0; value < limit; value++)
+        if (e->small[value] != 0) {
+            e->entries[n_entries] = value;
+            e->small[value] = n_entries++;
         }
-    for (uint32_t i = 0; i < n; i++)
-        e->codes[i] = e->small[values[i]];
+    if (c->width == 1)
+        give_8(e->codes, e->small, c->v, c->rows, c->n);
+    else
+        give_16(e->codes, e->small, c->v, c->rows, c->n);
     return n_entries;
 }
 
-static uint64_t value_at(const void *values, bool wide, uint32_t i) {
-    return wide ? ((const uint64_t *)values)[i] : ((const uint32_t *)values)[i];
+static uint32_t hash_of(uint32_t value, unsigned slot_bits) {
+    return value * UINT32_C(0x9e3779b1) >> (32 - slot_bits);
 }
 
 /* The slot of a value, or an empty one for it, among 2^slot_bits. */
-static slot *find_slot(eg_encoder *e, unsigned slot_bits, uint64_t value) {
-    uint64_t h = value * UINT64_C(0x9e3779b97f4a7c15);
+static slot *find_slot(eg_encoder *e, unsigned slot_bits, uint32_t value) {
     uint32_t mask = (1u << slot_bits) - 1;
-    for (uint32_t at = (uint32_t)(h >> (64 - slot_bits));; at = (at + 1) & mask)
+    for (uint32_t at = hash_of(value, slot_bits);; at = (at + 1) & mask)
         if (e->slots[at].code_plus_1 == 0 || e->slots[at].value == value)
             return &e->slots[at];
 }
 
-/* Of numbers in e->values, by hash; 0 where there are more than max_entries distinct
-** ones. The entries are in e->entries, in signed order. */
-static uint32_t code_hashed(eg_encoder *e, uint32_t n, bool wide, uint32_t max_entries) {
+/* Twice the slots, for entries that are in e->sorted as they arrived. */
+static void double_slots(eg_encoder *e, unsigned *slot_bits, uint32_t n_entries) {
+    memset(e->slots, 0, sizeof *e->slots << ++*slot_bits);
+    for (uint32_t c = 0; c < n_entries; c++) {
+        uint32_t value = (uint32_t)(e->sorted[c] >> 32);
+        *find_slot(e, *slot_bits, value) = (slot){.value = value, .code_plus_1 = c + 1};
+    }
+}
+
+/* Codes in order of arrival, and the entries as words [value | code] in e->sorted; 0 where there
+** are more than max_entries. */
+static uint32_t code_arrivals(eg_encoder *e, const uint32_t *values, uint32_t n,
+                              uint32_t max_entries) {
     uint32_t n_entries = 0;
-    unsigned slot_bits = 4;
-    while (1u << slot_bits < 2 * max_entries)
-        slot_bits++;
+    unsigned slot_bits = FIRST_SLOTS_BITS;
     memset(e->slots, 0, sizeof *e->slots << slot_bits);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t value = value_at(e->values, wide, i);
+        uint32_t ahead = i + PREFETCH_ROWS < n ? i + PREFETCH_ROWS : i;
+        __builtin_prefetch(&e->slots[hash_of(values[ahead], slot_bits)]);
+        uint32_t value = values[i];
         slot *s = find_slot(e, slot_bits, value);
-        if (s->code_plus_1 == 0) {
-            if (n_entries == max_entries)
-                return 0;
-            e->sorted[n_entries++] = value ^ SIGN;
-            *s = (slot){.value = value, .code_plus_1 = n_entries};
+        if (s->code_plus_1 != 0) {
+            e->codes[i] = s->code_plus_1 - 1;
+            continue;
         }
-        e->codes[i] = s->code_plus_1 - 1;
+        if (n_entries == max_entries)
+            return 0;
+        e->codes[i] = n_entries;
+        e->sorted[n_entries] = (uint64_t)value << 32 | n_entries;
+        *s = (slot){.value = value, .code_plus_1 = ++n_entries};
+        if (2 * n_entries > 1u << slot_bits && n_entries < max_entries)
+            double_slots(e, &slot_bits, n_entries);
     }
-    /* From order of arrival to order of value. */
-    eg_radix_sort(&e->sorted, &e->spare, n_entries, 0);
+    return n_entries;
+}
+
+/* Of numbers of 32 bits in values, which may be e->codes, by hash; 0 where there are more than
+** max_entries (up to MAX_HASHED) distinct ones. The entries are in e->entries, in order. */
+static uint32_t code_hashed(eg_encoder *e, const uint32_t *values, uint32_t n,
+                            uint32_t max_entries) {
+    uint32_t n_entries = code_arrivals(e, values, n, max_entries);
+    eg_radix_sort(&e->sorted, &e->spare, n_entries, 32);
     uint32_t *place = (uint32_t *)e->spare;
     for (uint32_t c = 0; c < n_entries; c++) {
-        e->entries[c] = (int64_t)(e->sorted[c] ^ SIGN);
-        place[find_slot(e, slot_bits, (uint64_t)e->entries[c])->code_plus_1 - 1] = c;
+        e->entries[c] = (int64_t)(e->sorted[c] >> 32);
+        place[(uint32_t)e->sorted[c]] = c;
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n && n_entries > 0; i++)
         e->codes[i] = place[e->codes[i]];
     return n_entries;
 }
@@ -245,6 +298,40 @@ static uint32_t code_sorted(eg_encoder *e, uint32_t n) {
         if (n_entries == 0 || e->entries[n_entries - 1] != value)
             e->entries[n_entries++] = value;
         e->codes[(uint32_t)e->sorted[i]] = n_entries - 1;
+    }
+    return n_entries;
+}
+
+/* The place of a value among entries that have it. */
+static uint32_t find_entry(const int64_t *entries, uint32_t n_entries, int64_t value) {
+    uint32_t lo = 0, hi = n_entries;
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (entries[mid] <= value)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* The same of numbers that ascend, but for a few places where they start again. */
+static uint32_t code_runs(eg_encoder *e, uint32_t n) {
+    const uint32_t *values = e->values;
+    uint32_t n_words = 0, n_entries = 0, code = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || values[i] != values[i - 1])
+            e->sorted[n_words++] = values[i];
+    eg_radix_sort(&e->sorted, &e->spare, n_words, 0);
+    for (uint32_t i = 0; i < n_words; i++)
+        if (i == 0 || e->sorted[i] != e->sorted[i - 1])
+            e->entries[n_entries++] = (int64_t)e->sorted[i];
+    for (uint32_t i = 0; i < n; i++) {
+        if (i == 0 || values[i] < values[i - 1])
+            code = find_entry(e->entries, n_entries, values[i]);
+        while (e->entries[code] != values[i])
+            code++;
+        e->codes[i] = code;
     }
     return n_entries;
 }
@@ -315,70 +402,99 @@ static eg_status sort_texts(eg_encoder *e, uint32_t n, uint32_t n_entries, eg_ki
 
 /* ---- Columns */
 
-static void narrow_entries(eg_encoder *e, uint32_t n_entries) {
+/* The entries as a dictionary of 32 bits. */
+static const void *narrow_entries(eg_encoder *e, uint32_t n_entries) {
     int32_t *narrow = (int32_t *)e->spare;
     for (uint32_t i = 0; i < n_entries; i++)
         narrow[i] = (int32_t)(uint32_t)e->entries[i];
+    return narrow;
 }
 
-static eg_status prepare_address(eg_encoder *e, uint32_t n, const eg_encode_options *options,
+/* Source addresses are in order within each run of the rows: `order` has their keys, of the
+** rows from `first` on. */
+static eg_status prepare_address(eg_encoder *e, const column_rows *c, const eg_row_order *order,
+                                 uint32_t first, const eg_encode_options *options,
                                  eg_pq_chunk_input *in, eg_err *err) {
-    uint32_t *values = e->values;
-    for (uint32_t i = 0; options->layout.dotted && i < n; i++)
-        values[i] = eg_ip4_text_key(values[i]);
-    uint32_t n_entries = code_hashed(e, n, false, BLOOM_LEAST_ENTRIES);
-    if (n_entries == 0)
-        n_entries = code_sorted(e, n);
+    uint32_t n_entries, *values = e->values;
+    if (order != NULL) {
+        for (uint32_t i = 0; i < c->n; i++)
+            values[i] = eg_row_address_key(order, first + i);
+        n_entries = code_runs(e, c->n);
+    } else {
+        gather(e, c);
+        if (options->layout.dotted)
+            eg_ip4_text_keys(values, c->n);
+        n_entries = code_hashed(e, values, c->n, MAX_HASHED);
+        if (n_entries == 0)
+            n_entries = code_sorted(e, c->n);
+    }
     in->codes = e->codes;
     in->n_entries = n_entries;
     in->bloom_value_bits = n_entries >= BLOOM_LEAST_ENTRIES ? BLOOM_VALUE_BITS : 0;
     if (!options->layout.dotted) {
-        narrow_entries(e, n_entries);
-        in->dictionary = e->spare;
+        in->dictionary = narrow_entries(e, n_entries);
         return EG_OK;
     }
-    in->dictionary = e->texts;
     eg_status rc = write_addresses(e, n_entries, err);
     in->dictionary = e->texts;
     return rc;
 }
 
-static eg_status prepare_text(eg_encoder *e, uint32_t n, eg_kind kind, eg_code_texts texts,
-                              eg_pq_chunk_input *in, eg_err *err) {
-    uint32_t n_entries = code_hashed(e, n, false, MAX_ENTRIES);
+static eg_status prepare_text(eg_encoder *e, const column_rows *c, eg_kind kind,
+                              eg_code_texts texts, eg_pq_chunk_input *in, eg_err *err) {
+    uint32_t n_entries;
+    if (kind == EG_KIND_PROTO) {
+        n_entries = code_small(e, c);
+    } else {
+        gather(e, c);
+        n_entries = code_hashed(e, e->values, c->n, MAX_ENTRIES);
+    }
     if (n_entries == 0)
         return eg_fail(err, EG_LIMIT, -1,
                        "over %u texts of a column in one row group: exporters or files",
                        MAX_ENTRIES);
-    eg_status rc = sort_texts(e, n, n_entries, kind, texts, err);
+    eg_status rc = sort_texts(e, c->n, n_entries, kind, texts, err);
     in->codes = e->codes;
     in->n_entries = n_entries;
     in->dictionary = e->texts;
     return rc;
 }
 
-static void prepare_small(eg_encoder *e, uint32_t n, uint32_t limit, eg_pq_chunk_input *in) {
-    uint32_t *entries = (uint32_t *)e->entries;
-    in->n_entries = code_small(e, n, limit, entries);
+static void prepare_small(eg_encoder *e, const column_rows *c, eg_pq_chunk_input *in) {
+    in->n_entries = code_small(e, c);
     in->codes = e->codes;
-    in->dictionary = entries;
+    in->dictionary = narrow_entries(e, in->n_entries);
 }
 
-/* Numbers of 32 or 64 bits: a dictionary where it is likely to be smaller. */
-static void prepare_number(eg_encoder *e, uint32_t n, bool wide, eg_pq_chunk_input *in) {
-    uint32_t max_entries = n / 8 < MAX_ENTRIES ? n / 8 : MAX_ENTRIES;
-    uint32_t n_entries = code_hashed(e, n, wide, max_entries);
+/* Copies numbers that fit 32 bits; false where one does not. */
+static bool copy_narrow(uint32_t *out, const int64_t *values, uint32_t n) {
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        any |= (uint64_t)values[i];
+        out[i] = (uint32_t)values[i];
+    }
+    return any <= UINT32_MAX;
+}
+
+/* Numbers of 32 or 64 bits: a dictionary where it is likely to be smaller. Counters of 64 bits
+** hold 32 of the exporter's. */
+static void prepare_number(eg_encoder *e, const column_rows *c, eg_pq_chunk_input *in) {
+    bool wide = c->width == 8;
+    uint32_t max_entries = in->n_rows / VALUES_OF_ENTRY;
+    max_entries = max_entries < MAX_ENTRIES ? max_entries : MAX_ENTRIES;
+    uint32_t n_entries = 0;
+    gather(e, c);
+    if (!wide)
+        n_entries = code_hashed(e, e->values, c->n, max_entries);
+    else if (copy_narrow(e->codes, e->values, c->n))
+        n_entries = code_hashed(e, e->codes, c->n, max_entries);
     if (n_entries == 0) {
         in->values = e->values;
         return;
     }
     in->codes = e->codes;
     in->n_entries = n_entries;
-    in->dictionary = e->entries;
-    if (!wide) {
-        narrow_entries(e, n_entries);
-        in->dictionary = e->spare;
-    }
+    in->dictionary = wide ? e->entries : narrow_entries(e, n_entries);
 }
 
 eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_order *order,
@@ -386,39 +502,41 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
                            const eg_encode_options *options, eg_pq_chunk_data *out, eg_err *err) {
     const eg_column_info *about = eg_column_about(column);
     eg_pq_schema_element element = element_of(column, options->layout.dotted);
-    const void *v = eg_rows_array(rows, about->vector);
-    const uint32_t *of = order->rows + group->first;
-    uint32_t n = group->n_rows;
+    column_rows c = {.v = eg_rows_array(rows, about->vector),
+                     .width = eg_vector_width(about->vector),
+                     .rows = order->rows + group->first,
+                     .n = group->n_rows,
+                     .is_all = group->n_rows == rows->n_rows};
     eg_pq_chunk_input in = {.type = (eg_pq_type)element.type,
                             .is_unsigned = element.logical.id == EG_PQ_LOGICAL_ID_INTEGER,
-                            .n_rows = n,
+                            .n_rows = c.n,
                             .page_starts = group->page_starts,
                             .n_pages = group->n_pages,
                             .compression = options->compression,
                             .level = options->level};
-    size_t width = eg_vector_width(about->vector);
-    if (is_constant(v, width, rows->n_rows))
-        repeat_first(e->values, v, width, n);
-    else if (width == 1)
-        gather_8(e->values, v, of, n);
-    else if (width == 2)
-        gather_16(e->values, v, of, n);
-    else if (width == 4)
-        gather_32(e->values, v, of, n);
-    else
-        gather_64(e->values, v, of, n);
+    bool is_unique = about->kind == EG_KIND_TIME || column == EG_COL_FLOW_SEQUENCE;
+    bool is_one = !is_unique && c.n >= VALUES_OF_ENTRY && is_constant(c.v, c.width, rows->n_rows);
+    if (is_one) {
+        c.n = 1;
+        c.is_all = false;
+    }
 
     eg_status rc = EG_OK;
-    if (about->kind == EG_KIND_IP4)
-        rc = prepare_address(e, n, options, &in, err);
-    else if (about->kind == EG_KIND_PROTO || about->kind == EG_KIND_TEXT)
-        rc = prepare_text(e, n, about->kind, texts, &in, err);
-    else if (width <= 2)
-        prepare_small(e, n, 1u << 8 * width, &in);
-    else if (about->kind == EG_KIND_TIME || column == EG_COL_FLOW_SEQUENCE)
+    if (about->kind == EG_KIND_IP4) {
+        bool is_ordered = column == EG_COL_SRCADDR && options->layout.by_address;
+        rc = prepare_address(e, &c, is_ordered ? order : NULL, group->first, options, &in, err);
+    } else if (about->kind == EG_KIND_PROTO || about->kind == EG_KIND_TEXT) {
+        rc = prepare_text(e, &c, about->kind, texts, &in, err);
+    } else if (c.width <= 2) {
+        prepare_small(e, &c, &in);
+    } else if (is_unique) {
+        gather(e, &c);
         in.values = e->values;
-    else
-        prepare_number(e, n, width == 8, &in);
+    } else {
+        prepare_number(e, &c, &in);
+    }
+    if (is_one)
+        in.codes = NULL;
     if (rc == EG_OK)
         rc = eg_pq_chunk_encode(&in, e->codec, out, err);
     if (rc == EG_OK && about->kind == EG_KIND_IP4 && options->layout.dotted) {

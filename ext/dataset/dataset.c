@@ -95,8 +95,9 @@ static const struct compression {
     const char *name;
     int32_t codec;
     int level;
-} compressions[] = {
-    {"zstd", EG_PQ_ZSTD, 1}, {"gzip", EG_PQ_GZIP, 0}, {"none", EG_PQ_UNCOMPRESSED, 0}};
+} compressions[] = {{"zstd", EG_PQ_ZSTD, EG_PQ_LEVEL_CODES},
+                    {"gzip", EG_PQ_GZIP, 0},
+                    {"none", EG_PQ_UNCOMPRESSED, 0}};
 #define N_COMPRESSIONS (sizeof compressions / sizeof compressions[0])
 
 static bool is_name(const char *name, const char *text, size_t n_bytes) {

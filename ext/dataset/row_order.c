@@ -10,10 +10,9 @@
 #include "base/radix.h"
 #include "flow/address_order.h"
 
-#define ROW_BITS 20
-_Static_assert(EG_ROWS_MAX == UINT32_C(1) << ROW_BITS, "a row's number fills the lowest bits");
+_Static_assert(EG_ROWS_MAX == UINT32_C(1) << EG_ROW_BITS, "a row's number fills the lowest bits");
 #define KEY_BITS 32
-#define RUN_SHIFT (ROW_BITS + KEY_BITS)
+#define RUN_SHIFT (EG_ROW_BITS + KEY_BITS)
 
 #define MAX_TIME_RUNS 64
 #define SAMPLES 4096
@@ -73,16 +72,24 @@ static eg_status need_room(eg_row_order *o, eg_err *err) {
                : eg_fail_nomem(err, "the order of flows");
 }
 
+#define KEYS_AT_ONCE 1024
+
 static void fill_keys(eg_row_order *o, const eg_rows *r, const eg_layout *layout) {
     int64_t borders[MAX_TIME_RUNS];
     uint32_t n_borders = find_borders(r, layout->n_time_runs, borders);
-    for (uint32_t i = 0; i < r->n_rows; i++) {
-        uint64_t run = 0, key = 0;
-        for (uint32_t k = 0; k < n_borders; k++)
-            run += r->v.START_MS[i] >= borders[k];
+    for (uint32_t first = 0, n; first < r->n_rows; first += n) {
+        uint32_t keys[KEYS_AT_ONCE] = {0};
+        n = r->n_rows - first < KEYS_AT_ONCE ? r->n_rows - first : KEYS_AT_ONCE;
         if (layout->by_address)
-            key = layout->dotted ? eg_ip4_text_key(r->v.SRCADDR[i]) : r->v.SRCADDR[i];
-        o->keys[i] = run << RUN_SHIFT | key << ROW_BITS | i;
+            memcpy(keys, r->v.SRCADDR + first, n * sizeof *keys);
+        if (layout->by_address && layout->dotted)
+            eg_ip4_text_keys(keys, n);
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t run = 0;
+            for (uint32_t k = 0; k < n_borders; k++)
+                run += r->v.START_MS[first + i] >= borders[k];
+            o->keys[first + i] = run << RUN_SHIFT | (uint64_t)keys[i] << EG_ROW_BITS | (first + i);
+        }
     }
 }
 
@@ -160,15 +167,6 @@ static eg_status deal_days(eg_row_order *o, const eg_rows *r, eg_err *err) {
 
 /* ---- Groups */
 
-static bool is_one_day(const eg_rows *r) {
-    int64_t low = r->v.START_MS[0], high = low;
-    for (uint32_t i = 1; i < r->n_rows; i++) {
-        low = r->v.START_MS[i] < low ? r->v.START_MS[i] : low;
-        high = r->v.START_MS[i] > high ? r->v.START_MS[i] : high;
-    }
-    return low >= 0 && day_of(low) == day_of(high);
-}
-
 void eg_time_bounds_widen(eg_time_bounds *t, const eg_time_bounds *b) {
     t->min_start_ms = b->min_start_ms < t->min_start_ms ? b->min_start_ms : t->min_start_ms;
     t->max_start_ms = b->max_start_ms > t->max_start_ms ? b->max_start_ms : t->max_start_ms;
@@ -176,12 +174,22 @@ void eg_time_bounds_widen(eg_time_bounds *t, const eg_time_bounds *b) {
     t->max_end_ms = b->max_end_ms > t->max_end_ms ? b->max_end_ms : t->max_end_ms;
 }
 
+static inline void widen_by_row(eg_time_bounds *t, const eg_rows *r, uint32_t row) {
+    int64_t start_ms = r->v.START_MS[row], end_ms = r->v.END_MS[row];
+    eg_time_bounds_widen(t, &(eg_time_bounds){start_ms, start_ms, end_ms, end_ms});
+}
+
+static eg_time_bounds bounds_of_all(const eg_rows *r) {
+    eg_time_bounds t = EG_NO_BOUNDS;
+    for (uint32_t i = 0; i < r->n_rows; i++)
+        widen_by_row(&t, r, i);
+    return t;
+}
+
 static void find_bounds(eg_row_group *g, const eg_row_order *o, const eg_rows *r) {
     g->times = EG_NO_BOUNDS;
-    for (uint32_t i = g->first; i < g->first + g->n_rows; i++) {
-        int64_t start_ms = r->v.START_MS[o->rows[i]], end_ms = r->v.END_MS[o->rows[i]];
-        eg_time_bounds_widen(&g->times, &(eg_time_bounds){start_ms, start_ms, end_ms, end_ms});
-    }
+    for (uint32_t i = g->first; i < g->first + g->n_rows; i++)
+        widen_by_row(&g->times, r, o->rows[i]);
 }
 
 /* Cuts each group into pages, of about equal size within a run. */
@@ -222,9 +230,12 @@ eg_status eg_row_order_make(eg_row_order *o, const eg_rows *r, const eg_layout *
     if (rc != EG_OK)
         return rc;
     fill_keys(o, r, layout);
-    eg_radix_sort(&o->keys, &o->spare, r->n_rows, ROW_BITS);
-    if (is_one_day(r)) {
-        o->groups[0] = (eg_row_group){.day = eg_row_day(r, 0), .n_rows = r->n_rows};
+    eg_radix_sort(&o->keys, &o->spare, r->n_rows, EG_ROW_BITS);
+    eg_time_bounds all = bounds_of_all(r);
+    bool is_one_day = all.min_start_ms >= 0 && day_of(all.min_start_ms) == day_of(all.max_start_ms);
+    if (is_one_day) {
+        o->groups[0] =
+            (eg_row_group){.day = day_of(all.min_start_ms), .n_rows = r->n_rows, .times = all};
         o->n_groups = 1;
     } else if ((rc = deal_days(o, r, err)) != EG_OK) {
         return rc;
@@ -232,7 +243,7 @@ eg_status eg_row_order_make(eg_row_order *o, const eg_rows *r, const eg_layout *
     rc = cut_pages(o, r->n_rows, layout, err);
     for (uint32_t i = 0; i < r->n_rows; i++)
         o->rows[i] = (uint32_t)(o->keys[i] & (EG_ROWS_MAX - 1));
-    for (uint32_t g = 0; g < o->n_groups; g++)
+    for (uint32_t g = 0; !is_one_day && g < o->n_groups; g++)
         find_bounds(&o->groups[g], o, r);
     return rc;
 }

@@ -12,6 +12,7 @@
 #include "dataset/row_buffer.h"
 
 #define EG_DAY_MS INT64_C(86400000)
+#define EG_ROW_BITS 20 /* of a row's number in a buffer */
 
 typedef struct eg_layout {
     bool dotted;           /* addresses are stored as texts, and ordered like these */
@@ -44,10 +45,11 @@ typedef struct eg_row_group {
 /* A zeroed one is ready; its memory is reused. */
 typedef struct eg_row_order {
     uint32_t *rows; /* [n_rows of the buffer] the stored order */
+    uint64_t *keys; /* [n_rows] in it; see eg_row_address_key */
     eg_row_group *groups;
     uint32_t n_groups;
     uint32_t group_capacity, page_capacity; /* private from here on */
-    uint64_t *keys, *spare;
+    uint64_t *spare;
     uint32_t *page_starts;
     int32_t *days;
 } eg_row_order;
@@ -59,6 +61,12 @@ int64_t eg_row_day(const eg_rows *r, uint32_t row);
 /* Orders at least one row. EG_NOMEM, EG_OK. */
 eg_status eg_row_order_make(eg_row_order *o, const eg_rows *r, const eg_layout *layout,
                             eg_err *err);
+
+/* Where the layout goes by address, what a row goes by within its run: the text key of its
+** source address (flow/address_order.h), or the address. */
+static inline uint32_t eg_row_address_key(const eg_row_order *o, uint32_t place) {
+    return (uint32_t)(o->keys[place] >> EG_ROW_BITS);
+}
 
 void eg_row_order_close(eg_row_order *o);
 

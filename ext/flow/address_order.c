@@ -48,6 +48,11 @@ uint32_t eg_ip4_text_key(uint32_t addr) {
     return map_bytes(rank_of, addr);
 }
 
+void eg_ip4_text_keys(uint32_t *addrs, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        addrs[i] = map_bytes(rank_of, addrs[i]);
+}
+
 uint32_t eg_ip4_of_text_key(uint32_t key) {
     return map_bytes(number_at, key);
 }

@@ -26,7 +26,7 @@ static const uint8_t *bytes_of(const void *array, size_t i, size_t width) {
 /* ---- Pages */
 
 /* Appends a page, header and body, to out->bytes; `raw` is uncompressed. */
-static eg_status put_page(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq_page_header *h,
+static eg_status put_page(int level, eg_pq_codec *codec, eg_pq_page_header *h,
                           const eg_pq_buffer *raw, eg_pq_chunk_data *out, eg_err *err) {
     const eg_pq_buffer *body = raw;
     if (raw->status != EG_OK)
@@ -36,7 +36,7 @@ static eg_status put_page(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq
                        INT32_MAX);
     if (out->compression != EG_PQ_UNCOMPRESSED) {
         eg_pq_buffer_clear(&out->packed);
-        eg_status rc = eg_pq_compress(codec, out->compression, in->level, raw->data, raw->n_bytes,
+        eg_status rc = eg_pq_compress(codec, out->compression, level, raw->data, raw->n_bytes,
                                       &out->packed, err);
         if (rc != EG_OK)
             return rc;
@@ -62,7 +62,7 @@ static eg_status put_dictionary(const eg_pq_chunk_input *in, eg_pq_codec *codec,
                            .is_sorted = true};
     eg_pq_buffer_clear(&out->scratch);
     eg_pq_plain_encode(&out->scratch, (int32_t)in->type, in->dictionary, in->n_entries);
-    eg_status rc = put_page(in, codec, &h, &out->scratch, out, err);
+    eg_status rc = put_page(in->level, codec, &h, &out->scratch, out, err);
     out->dictionary_bytes = (int64_t)out->bytes.n_bytes;
     return rc;
 }
@@ -72,9 +72,12 @@ static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t 
                         uint32_t first, uint32_t end, eg_pq_buffer *to) {
     size_t n = end - first, width = eg_pq_value_bytes((int32_t)in->type);
     eg_pq_buffer_clear(to);
-    if (in->codes != NULL) {
+    if (in->dictionary != NULL) {
         eg_pq_buffer_put_byte(to, (uint8_t)bit_width);
-        eg_pq_rle_encode(to, in->codes + first, n, bit_width);
+        if (in->codes != NULL)
+            eg_pq_rle_encode(to, in->codes + first, n, bit_width);
+        else
+            eg_pq_rle_encode_run(to, 0, n, bit_width);
     } else if (encoding == EG_PQ_PLAIN) {
         eg_pq_plain_encode(to, (int32_t)in->type, bytes_of(in->values, first, width), n);
     } else if (in->type == EG_PQ_INT32) {
@@ -89,46 +92,70 @@ static uint32_t whole_bytes(uint32_t bit_width) {
     return (bit_width + 7) / 8 * 8;
 }
 
-/* Chooses encoding and codec by the rows of the first page. */
+/* The ways a column's pages can be made. */
+typedef struct candidate {
+    int32_t encoding;
+    uint32_t bit_width;
+} candidate;
+
+static size_t list_candidates(const eg_pq_chunk_input *in, candidate out[2]) {
+    if (in->dictionary == NULL) {
+        out[0] = (candidate){EG_PQ_PLAIN, 0};
+        out[1] = (candidate){EG_PQ_DELTA_BINARY_PACKED, 0};
+        return in->type != EG_PQ_BYTE_ARRAY ? 2 : 1;
+    }
+    /* Width 0 is legal for one entry only, and a reader's bug is known there. */
+    uint32_t least = eg_pq_bit_width(in->n_entries - 1);
+    least = least == 0 ? 1 : least;
+    out[0] = (candidate){EG_PQ_RLE_DICTIONARY, least};
+    out[1] = (candidate){EG_PQ_RLE_DICTIONARY, whole_bytes(least)};
+    bool is_one = in->compression == EG_PQ_UNCOMPRESSED || least < 8 || out[1].bit_width == least;
+    return is_one ? 1 : 2;
+}
+
+/* Takes a candidate where its first page, in out->scratch, is the least so far. */
+static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidate c, int level,
+                       uint32_t n_rows, size_t *least, eg_pq_chunk_data *out, eg_err *err) {
+    size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
+    int32_t compression = EG_PQ_UNCOMPRESSED;
+    if (in->compression != EG_PQ_UNCOMPRESSED) {
+        eg_pq_buffer_clear(&out->packed);
+        eg_status rc = eg_pq_compress(codec, in->compression, level, out->scratch.data, n_raw,
+                                      &out->packed, err);
+        if (rc != EG_OK)
+            return rc;
+        /* A dictionary page is compressed with its data pages. */
+        if (pays(out->packed.n_bytes, n_raw) || in->n_entries > n_rows / 4) {
+            n_packed = out->packed.n_bytes;
+            compression = in->compression;
+        }
+    }
+    if (n_packed < *least) {
+        *least = n_packed;
+        out->encoding = c.encoding;
+        out->bit_width = c.bit_width;
+        out->compression = compression;
+        out->level = level;
+    }
+    return EG_OK;
+}
+
+/* Chooses encoding, codec and level by the rows of the first page. */
 static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t end,
                         eg_pq_chunk_data *out, eg_err *err) {
-    int32_t candidates[2] = {EG_PQ_PLAIN, EG_PQ_DELTA_BINARY_PACKED};
-    uint32_t widths[2] = {0, 0};
-    size_t n_candidates = in->type != EG_PQ_BYTE_ARRAY ? 2 : 1, least = 0;
-    if (in->codes != NULL) {
-        /* Width 0 is legal for one entry only, and a reader's bug is known there. */
-        uint32_t least_width = eg_pq_bit_width(in->n_entries - 1);
-        widths[0] = least_width == 0 ? 1 : least_width;
-        widths[1] = whole_bytes(widths[0]);
-        candidates[0] = candidates[1] = EG_PQ_RLE_DICTIONARY;
-        n_candidates =
-            in->compression == EG_PQ_UNCOMPRESSED || widths[0] < 8 || widths[0] == widths[1] ? 1
-                                                                                             : 2;
-    }
-    for (size_t i = 0; i < n_candidates; i++) {
-        encode_rows(in, candidates[i], widths[i], 0, end, &out->scratch);
-        size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
-        int32_t compression = EG_PQ_UNCOMPRESSED;
-        if (out->scratch.status != EG_OK)
-            return eg_fail_nomem(err, "a page");
-        if (in->compression != EG_PQ_UNCOMPRESSED) {
-            eg_pq_buffer_clear(&out->packed);
-            eg_status rc = eg_pq_compress(codec, in->compression, in->level, out->scratch.data,
-                                          n_raw, &out->packed, err);
-            if (rc != EG_OK)
-                return rc;
-            /* A dictionary page is compressed with its data pages. */
-            if (pays(out->packed.n_bytes, n_raw) || in->n_entries > end / 4) {
-                n_packed = out->packed.n_bytes;
-                compression = in->compression;
-            }
-        }
-        if (i == 0 || n_packed < least) {
-            least = n_packed;
-            out->encoding = candidates[i];
-            out->bit_width = widths[i];
-            out->compression = compression;
-        }
+    candidate candidates[2];
+    size_t n = list_candidates(in, candidates), least = SIZE_MAX;
+    bool has_literals = in->compression == EG_PQ_ZSTD && in->level == EG_PQ_LEVEL_CODES;
+    for (size_t i = 0; i < n; i++) {
+        encode_rows(in, candidates[i].encoding, candidates[i].bit_width, 0, end, &out->scratch);
+        eg_status rc = out->scratch.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a page");
+        /* First, as it wins where both are alike: it is the faster one. */
+        if (rc == EG_OK && has_literals)
+            rc = weigh(in, codec, candidates[i], EG_PQ_LEVEL_LITERALS, end, &least, out, err);
+        if (rc == EG_OK)
+            rc = weigh(in, codec, candidates[i], in->level, end, &least, out, err);
+        if (rc != EG_OK)
+            return rc;
     }
     return EG_OK;
 }
@@ -153,47 +180,95 @@ static eg_pq_span keep_bound(eg_pq_chunk_data *out, const eg_pq_chunk_input *in,
     return span;
 }
 
-/* Whether value a comes before value b. */
-static bool is_less(const eg_pq_chunk_input *in, size_t a, size_t b) {
-    if (in->type == EG_PQ_BYTE_ARRAY) {
-        const eg_pq_bytes *v = in->values;
-        return eg_bytes_compare(v[a].data, v[a].n_bytes, v[b].data, v[b].n_bytes) < 0;
+#define ORDER(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* The order of texts number a and b: below 0, 0, above. */
+static int text_order(const eg_pq_chunk_input *in, size_t a, size_t b) {
+    const eg_pq_bytes *v = in->values;
+    return eg_bytes_compare(v[a].data, v[a].n_bytes, v[b].data, v[b].n_bytes);
+}
+
+/* Where the least and the largest of v[first..end) are. Their values are found first, without
+** a branch. */
+#define EXTREMES(name, ctype)                                                                      \
+    static void name(const ctype *v, uint32_t first, uint32_t end, size_t *min, size_t *max) {     \
+        ctype low = v[first], high = low;                                                          \
+        for (uint32_t i = first + 1; i < end; i++) {                                               \
+            low = v[i] < low ? v[i] : low;                                                         \
+            high = v[i] > high ? v[i] : high;                                                      \
+        }                                                                                          \
+        for (*min = first; v[*min] != low; ++*min)                                                 \
+            ;                                                                                      \
+        for (*max = first; v[*max] != high; ++*max)                                                \
+            ;                                                                                      \
     }
-    if (in->type == EG_PQ_INT32) {
-        const int32_t *v = in->values;
-        return in->is_unsigned ? (uint32_t)v[a] < (uint32_t)v[b] : v[a] < v[b];
+EXTREMES(extremes_i32, int32_t)
+EXTREMES(extremes_u32, uint32_t)
+EXTREMES(extremes_i64, int64_t)
+EXTREMES(extremes_u64, uint64_t)
+
+/* Four codes at a time. They are below 2^31, so that they compare as signed numbers do. */
+typedef int32_t lanes __attribute__((vector_size(16)));
+
+/* The least and the largest of n codes. */
+static void extremes_of_codes(const uint32_t *codes, uint32_t n, size_t *min, size_t *max) {
+    uint32_t low = codes[0], high = low, at = 0;
+    lanes lows = {(int32_t)low, (int32_t)low, (int32_t)low, (int32_t)low}, highs = lows;
+    for (; at + 4 <= n; at += 4) {
+        lanes v;
+        memcpy(&v, codes + at, sizeof v);
+        lanes is_less = v<lows, is_more = v> highs;
+        lows = (v & is_less) | (lows & ~is_less);
+        highs = (v & is_more) | (highs & ~is_more);
     }
-    const int64_t *v = in->values;
-    return in->is_unsigned ? (uint64_t)v[a] < (uint64_t)v[b] : v[a] < v[b];
+    for (int lane = 0; lane < 4; lane++) {
+        low = (uint32_t)lows[lane] < low ? (uint32_t)lows[lane] : low;
+        high = (uint32_t)highs[lane] > high ? (uint32_t)highs[lane] : high;
+    }
+    for (; at < n; at++) {
+        low = codes[at] < low ? codes[at] : low;
+        high = codes[at] > high ? codes[at] : high;
+    }
+    *min = low;
+    *max = high;
 }
 
 /* The least and the largest of rows [first, end): numbers of codes or of values. */
 static void find_bounds(const eg_pq_chunk_input *in, uint32_t first, uint32_t end, size_t *min,
                         size_t *max) {
-    if (in->codes != NULL) {
-        uint32_t low = in->codes[first], high = low;
-        for (uint32_t i = first + 1; i < end; i++) {
-            low = in->codes[i] < low ? in->codes[i] : low;
-            high = in->codes[i] > high ? in->codes[i] : high;
-        }
-        *min = low;
-        *max = high;
+    *min = *max = in->dictionary != NULL ? 0 : first;
+    if (in->dictionary != NULL && in->codes == NULL)
         return;
-    }
-    *min = *max = first;
-    for (uint32_t i = first + 1; i < end; i++) {
-        if (is_less(in, i, *min))
-            *min = i;
-        if (is_less(in, *max, i))
-            *max = i;
+    if (in->dictionary != NULL) {
+        extremes_of_codes(in->codes + first, end - first, min, max);
+    } else if (in->type == EG_PQ_INT32 && in->is_unsigned) {
+        extremes_u32(in->values, first, end, min, max);
+    } else if (in->type == EG_PQ_INT32) {
+        extremes_i32(in->values, first, end, min, max);
+    } else if (in->type == EG_PQ_INT64 && in->is_unsigned) {
+        extremes_u64(in->values, first, end, min, max);
+    } else if (in->type == EG_PQ_INT64) {
+        extremes_i64(in->values, first, end, min, max);
+    } else {
+        for (uint32_t i = first + 1; i < end; i++) {
+            *min = text_order(in, i, *min) < 0 ? i : *min;
+            *max = text_order(in, i, *max) > 0 ? i : *max;
+        }
     }
 }
 
-/* Whether bound a comes before or after bound b: numbers of codes or of values. */
+/* The order of bounds a and b, numbers of codes or of values: below 0, 0, above. */
 static int bound_order(const eg_pq_chunk_input *in, size_t a, size_t b) {
-    if (in->codes != NULL)
-        return (a > b) - (a < b);
-    return is_less(in, a, b) ? -1 : is_less(in, b, a);
+    if (in->dictionary != NULL)
+        return ORDER(a, b);
+    if (in->type == EG_PQ_BYTE_ARRAY)
+        return text_order(in, a, b);
+    if (in->type == EG_PQ_INT32) {
+        const int32_t *v = in->values;
+        return in->is_unsigned ? ORDER((uint32_t)v[a], (uint32_t)v[b]) : ORDER(v[a], v[b]);
+    }
+    const int64_t *v = in->values;
+    return in->is_unsigned ? ORDER((uint64_t)v[a], (uint64_t)v[b]) : ORDER(v[a], v[b]);
 }
 
 /* ---- Bloom filter */
@@ -251,9 +326,9 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
     uint32_t first_end = in->n_pages > 1 ? in->page_starts[1] : in->n_rows;
     if (rc == EG_OK)
         rc = choose(in, codec, first_end, out, err);
-    if (rc == EG_OK && in->codes != NULL)
+    if (rc == EG_OK && in->dictionary != NULL)
         rc = put_dictionary(in, codec, out, err);
-    const void *array = in->codes != NULL ? in->dictionary : in->values;
+    const void *array = in->dictionary != NULL ? in->dictionary : in->values;
     size_t chunk_min = 0, chunk_max = 0, last_min = 0, last_max = 0;
     for (uint32_t p = 0; p < in->n_pages && rc == EG_OK; p++) {
         uint32_t first = in->page_starts[p];
@@ -266,7 +341,7 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
         page->offset = (int64_t)out->bytes.n_bytes;
         page->first_row = first;
         encode_rows(in, out->encoding, out->bit_width, first, end, &out->scratch);
-        rc = put_page(in, codec, &h, &out->scratch, out, err);
+        rc = put_page(out->level, codec, &h, &out->scratch, out, err);
         if (rc != EG_OK)
             break;
         page->compressed_bytes = (int32_t)((int64_t)out->bytes.n_bytes - page->offset);
@@ -292,7 +367,7 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
         last_min = min;
         last_max = max;
     }
-    if (rc == EG_OK && in->codes != NULL && in->bloom_value_bits > 0)
+    if (rc == EG_OK && in->dictionary != NULL && in->bloom_value_bits > 0)
         rc = make_bloom(in, out, err);
     if (rc == EG_OK && (out->bounds.status != EG_OK || out->bloom.status != EG_OK))
         rc = eg_fail_nomem(err, "a column chunk");

@@ -17,15 +17,15 @@ typedef struct eg_pq_chunk_input {
     const uint32_t *page_starts; /* [n_pages] first row of each page, ascending from 0 */
     uint32_t n_pages;
     /* Either codes into a dictionary, whose values ascend strictly in the column's order… */
-    const uint32_t *codes;  /* [n_rows] */
+    const uint32_t *codes;  /* [n_rows]; NULL where there is one entry only */
     const void *dictionary; /* [n_entries], the array of the type (pq_encoding.h) */
     uint32_t n_entries;
-    /* …or, where codes is NULL, the values. Numbers are PLAIN or DELTA_BINARY_PACKED,
+    /* …or, where dictionary is NULL, the values. Numbers are PLAIN or DELTA_BINARY_PACKED,
     ** whichever is smaller once compressed, judged by the first page; texts are PLAIN. */
-    const void *values;        /* [n_rows], the array of the type */
-    int32_t compression;       /* eg_pq_compression; none is used where it does not pay */
-    int level;                 /* of the codec, 0 its default */
-    uint32_t bloom_value_bits; /* bits a distinct value in a Bloom filter; 0 none. Needs codes. */
+    const void *values;  /* [n_rows], the array of the type */
+    int32_t compression; /* eg_pq_compression; none is used where it does not pay */
+    int level; /* of the codec, 0 its default; EG_PQ_LEVEL_CODES: or LITERALS, page by page */
+    uint32_t bloom_value_bits; /* bits a distinct value in a Bloom filter; 0 none. Of entries. */
 } eg_pq_chunk_input;
 
 /* Texts longer than this are no bounds. */
@@ -59,7 +59,8 @@ typedef struct eg_pq_chunk_data {
     eg_pq_buffer bloom;     /* header and bits; empty without one */
     eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
     const char *extra_key;  /* static; NULL without */
-    uint32_t bit_width;     /* of codes; private, as are the next two */
+    uint32_t bit_width;     /* of codes; private, as are the next three */
+    int level;              /* of the data pages */
     eg_pq_buffer scratch, packed;
 } eg_pq_chunk_data;
 

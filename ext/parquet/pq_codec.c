@@ -17,6 +17,7 @@ struct eg_pq_codec {
     z_stream gzip_in, gzip_out;
     bool has_gzip_in, has_gzip_out;
     int gzip_level; /* of gzip_out */
+    int zstd_level; /* of zstd_out */
 };
 
 eg_status eg_pq_codec_open(eg_pq_codec **out, eg_err *err) {
@@ -173,17 +174,50 @@ eg_status eg_pq_decompress(eg_pq_codec *c, int32_t compression, const uint8_t *i
 
 /* ---- Compression */
 
+#define CODES_MATCH_BYTES 7 /* least length of a repetition, and log2 of the places */
+#define CODES_HASH_LOG 6    /* remembered: the smallest that ZSTD has */
+#define LITERALS_STEP 4096  /* between places where a repetition is looked for */
+
+/* zstd.h names ZSTD_c_literalCompressionMode for static linking only. A library that refuses it
+** packs no literals in such steps: larger pages, which nobody then chooses. */
+#define LITERALS_MODE ZSTD_c_experimentalParam5
+#define LITERALS_ALWAYS 1
+
+/* A compressor of a level; NULL without memory. */
+static ZSTD_CCtx *zstd_of_level(eg_pq_codec *c, int level) {
+    bool is_new = c->zstd_out == NULL;
+    if (is_new && (c->zstd_out = ZSTD_createCCtx()) == NULL)
+        return NULL;
+    if (!is_new && c->zstd_level == level)
+        return c->zstd_out;
+    c->zstd_level = level;
+    ZSTD_CCtx *z = c->zstd_out;
+    /* None of these fails, but for the mode: all are within bounds, and no frame is under way. */
+    (void)ZSTD_CCtx_reset(z, ZSTD_reset_session_and_parameters);
+    (void)ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level < 0 ? 1 : level);
+    if (level < 0) {
+        (void)ZSTD_CCtx_setParameter(z, ZSTD_c_strategy, ZSTD_fast);
+        (void)ZSTD_CCtx_setParameter(z, ZSTD_c_minMatch, CODES_MATCH_BYTES);
+        (void)ZSTD_CCtx_setParameter(z, ZSTD_c_hashLog, CODES_HASH_LOG);
+    }
+    if (level == EG_PQ_LEVEL_LITERALS) {
+        (void)ZSTD_CCtx_setParameter(z, ZSTD_c_targetLength, LITERALS_STEP);
+        (void)ZSTD_CCtx_setParameter(z, LITERALS_MODE, LITERALS_ALWAYS);
+    }
+    return z;
+}
+
 static eg_status zstd_out(eg_pq_codec *c, int level, const uint8_t *in, size_t n_in,
                           eg_pq_buffer *out, eg_err *err) {
     size_t bound = ZSTD_compressBound(n_in);
-    if (level < 0 || level > ZSTD_maxCLevel())
+    if (level < EG_PQ_LEVEL_LITERALS || level > ZSTD_maxCLevel())
         return eg_fail(err, EG_MISUSE, -1, "ZSTD has no level %d", level);
-    if (c->zstd_out == NULL && (c->zstd_out = ZSTD_createCCtx()) == NULL)
+    ZSTD_CCtx *zstd = zstd_of_level(c, level);
+    if (zstd == NULL)
         return eg_fail_nomem(err, "a ZSTD compressor");
     if (!eg_pq_buffer_reserve(out, bound))
         return eg_fail_nomem(err, "a compressed page");
-    size_t n = ZSTD_compressCCtx(c->zstd_out, out->data + out->n_bytes, bound, in, n_in,
-                                 level != 0 ? level : ZSTD_CLEVEL_DEFAULT);
+    size_t n = ZSTD_compress2(zstd, out->data + out->n_bytes, bound, in, n_in);
     if (ZSTD_isError(n)) /* room and level are right: only memory is left */
         return eg_fail(err, EG_NOMEM, -1, "ZSTD: %s", ZSTD_getErrorName(n));
     out->n_bytes += n;

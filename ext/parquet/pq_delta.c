@@ -173,6 +173,14 @@ static void put_mini(eg_pq_buffer *out, const uint64_t *deltas, unsigned width) 
     eg_pq_buffer_put(out, bytes, n);
 }
 
+/* The same where width is 32 at most, as nearly always. */
+static void put_narrow_mini(eg_pq_buffer *out, const uint64_t *deltas, unsigned width) {
+    uint32_t narrow[MINI];
+    for (unsigned i = 0; i < MINI; i++)
+        narrow[i] = (uint32_t)deltas[i];
+    eg_pq_pack(out, narrow, MINI, width);
+}
+
 /* A block: differences of n (1 to BLOCK) numbers, as wide as min_delta. */
 static void put_block(eg_pq_buffer *out, uint64_t *deltas, size_t n, int64_t min_delta,
                       uint64_t mask) {
@@ -188,7 +196,9 @@ static void put_block(eg_pq_buffer *out, uint64_t *deltas, size_t n, int64_t min
     eg_pq_buffer_put_varint(out, eg_pq_zigzag(min_delta));
     eg_pq_buffer_put(out, widths, sizeof widths);
     for (size_t m = 0; m < MINIS && m * MINI < n; m++) {
-        if (widths[m] > 0)
+        if (widths[m] > 0 && widths[m] <= 32)
+            put_narrow_mini(out, deltas + m * MINI, widths[m]);
+        else if (widths[m] > 0)
             put_mini(out, deltas + m * MINI, widths[m]);
     }
 }

@@ -168,8 +168,13 @@ void eg_pq_plain_encode(eg_pq_buffer *out, int32_t type, const void *values, siz
         out->n_bytes += (n + 7) / 8;
     } else if (type == EG_PQ_BYTE_ARRAY || type == EG_PQ_FIXED || type == EG_PQ_INT96) {
         const eg_pq_bytes *bytes = values;
+        size_t n_head = type == EG_PQ_BYTE_ARRAY ? 4 : 0, n_bytes = 0;
+        for (size_t i = 0; i < n; i++)
+            n_bytes += n_head + bytes[i].n_bytes;
+        if (!eg_pq_buffer_reserve(out, n_bytes))
+            return;
         for (size_t i = 0; i < n; i++) {
-            if (type == EG_PQ_BYTE_ARRAY)
+            if (n_head > 0)
                 eg_pq_buffer_put_le32(out, bytes[i].n_bytes);
             eg_pq_buffer_put(out, bytes[i].data, bytes[i].n_bytes);
         }

@@ -323,7 +323,7 @@ static void put_packed(eg_pq_buffer *out, const uint32_t *values, size_t n, uint
     }
 }
 
-static void put_run(eg_pq_buffer *out, uint32_t value, size_t n, uint32_t bit_width) {
+void eg_pq_rle_encode_run(eg_pq_buffer *out, uint32_t value, size_t n, uint32_t bit_width) {
     while (n > 0) {
         size_t n_now = n < INT32_MAX ? n : INT32_MAX;
         eg_pq_buffer_put_varint(out, (uint64_t)n_now << 1);
@@ -359,7 +359,7 @@ void eg_pq_rle_encode(eg_pq_buffer *out, const uint32_t *values, size_t n, uint3
             continue;
         }
         put_packed(out, values + start, i - start, bit_width);
-        put_run(out, values[i], run, bit_width);
+        eg_pq_rle_encode_run(out, values[i], run, bit_width);
         i += run;
         start = i;
     }

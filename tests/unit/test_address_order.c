@@ -30,6 +30,9 @@ static void keys_compare_as_texts_do(void **state) {
         uint32_t a_key = eg_ip4_text_key(a), b_key = eg_ip4_text_key(b);
         assert_int_equal((a_key > b_key) - (a_key < b_key), (by_text > 0) - (by_text < 0));
         assert_int_equal(eg_ip4_of_text_key(a_key), a);
+        uint32_t both[2] = {a, b};
+        eg_ip4_text_keys(both, 2);
+        assert_true(both[0] == a_key && both[1] == b_key);
     }
 }
 

@@ -170,12 +170,44 @@ static void codec_refuses_others_by_name(void **state) {
     }
 }
 
+/* Both levels for codes give back what went in. Codes that repeat nowhere but are of few values
+** are packed by LITERALS; texts that begin alike need CODES. */
+static void zstd_has_levels_for_codes(void **state) {
+    static const int levels[] = {EG_PQ_LEVEL_CODES, EG_PQ_LEVEL_LITERALS, 1, EG_PQ_LEVEL_CODES};
+    static uint8_t in[2][16384];
+    size_t sizes[2][4];
+    uint64_t seed = 1;
+    for (size_t i = 0; i < sizeof in[0]; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+        in[0][i] = i % 2 == 0 ? (uint8_t)(seed >> 60) : 0;
+        in[1][i] = "122.166.10."[i % 16 % 11] + (i % 16 > 12 ? (char)(i / 16 % 7) : 0);
+    }
+    for (int kind = 0; kind < 2; kind++)
+        for (int l = 0; l < 4; l++) {
+            eg_pq_buffer b = {0};
+            uint8_t *out;
+            assert_int_equal(
+                eg_pq_compress(*state, EG_PQ_ZSTD, levels[l], in[kind], sizeof in[0], &b, NULL),
+                EG_OK);
+            assert_int_equal(
+                inflate_exact(*state, EG_PQ_ZSTD, b.data, b.n_bytes, sizeof in[0], &out, NULL),
+                EG_OK);
+            assert_memory_equal(in[kind], out, sizeof in[0]);
+            sizes[kind][l] = b.n_bytes;
+            free(out);
+            eg_pq_buffer_free(&b);
+        }
+    assert_true(sizes[0][1] < sizeof in[0] / 2 && sizes[0][1] < sizes[0][0]);
+    assert_true(sizes[1][0] < sizes[1][1] / 4);
+    assert_true(sizes[0][0] == sizes[0][3] && sizes[1][0] == sizes[1][3]);
+}
+
 static void codec_refuses_levels_that_do_not_exist(void **state) {
     eg_pq_buffer b = {0};
     uint8_t byte = 0;
     assert_int_equal(eg_pq_compress(*state, EG_PQ_GZIP, 10, &byte, 1, &b, NULL), EG_MISUSE);
     assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, 100, &byte, 1, &b, NULL), EG_MISUSE);
-    assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, -1, &byte, 1, &b, NULL), EG_MISUSE);
+    assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, -3, &byte, 1, &b, NULL), EG_MISUSE);
     assert_int_equal(b.n_bytes, 0);
     eg_pq_buffer_free(&b);
 }
@@ -187,6 +219,7 @@ int main(void) {
         cmocka_unit_test(codec_survives_every_flipped_byte),
         cmocka_unit_test(gzip_reads_several_members_and_writes_one),
         cmocka_unit_test(codec_refuses_others_by_name),
+        cmocka_unit_test(zstd_has_levels_for_codes),
         cmocka_unit_test(codec_refuses_levels_that_do_not_exist),
     };
     return cmocka_run_group_tests(tests, open_codec, close_codec);

@@ -89,6 +89,9 @@ static void rle_compresses_runs(void **state) {
         v[i] = 5;
     eg_pq_rle_encode(&b, v, 100000, 17);
     assert_int_equal(b.n_bytes, 3 + 3);
+    eg_pq_rle_encode_run(&b, 5, 100000, 17); /* the same, without the numbers */
+    assert_int_equal(b.n_bytes, 2 * (3 + 3));
+    assert_memory_equal(b.data, b.data + 6, 6);
     eg_pq_buffer_clear(&b);
     v[50000] = 6; /* one other: its group of eight is packed, and what the run lacks to it */
     eg_pq_rle_encode(&b, v, 100000, 17);

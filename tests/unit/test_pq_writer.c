@@ -111,11 +111,12 @@ static void encode(uint32_t g, uint32_t c, uint32_t rows_of_page, int32_t compre
                             .n_rows = n,
                             .page_starts = starts,
                             .n_pages = n_pages,
-                            .codes = is_coded ? codes : NULL,
+                            .codes = is_coded && n_entries > 1 ? codes : NULL,
                             .dictionary = is_coded ? array : NULL,
                             .n_entries = n_entries,
                             .values = is_coded ? NULL : array,
                             .compression = compression,
+                            .level = compression == EG_PQ_ZSTD ? EG_PQ_LEVEL_CODES : 0,
                             .bloom_value_bits = is_coded ? 10 : 0};
     eg_err err = {.msg = ""};
     if (eg_pq_chunk_encode(&in, codec, out, &err) != EG_OK)
