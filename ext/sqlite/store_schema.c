@@ -97,10 +97,8 @@ static void add_view(sqlite3_str *s) {
         s, "(SELECT name FROM capture WHERE capture.id = flow.capture) AS file FROM flow;");
 }
 
-/* NULL without memory. */
-static char *make_schema(void) {
-    sqlite3_str *s = sqlite3_str_new(NULL);
-    sqlite3_str_appendall(s, EG_CAPTURE_TABLES "CREATE TABLE flow(id INTEGER PRIMARY KEY");
+static void add_table(sqlite3_str *s) {
+    sqlite3_str_appendall(s, "CREATE TABLE flow(id INTEGER PRIMARY KEY");
     for (int i = 0; i < EG_STORE_COLUMNS; i++) {
         const eg_store_column *c = &eg_store_columns[i];
         const char *rule = has_default(c->vector)         ? " NOT NULL DEFAULT 0"
@@ -111,7 +109,15 @@ static char *make_schema(void) {
     }
     sqlite3_str_appendall(s, generated);
     add_protocol(s);
-    sqlite3_str_appendall(s, ");");
+    sqlite3_str_appendall(s, ")");
+}
+
+/* NULL without memory. */
+static char *make_schema(void) {
+    sqlite3_str *s = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(s, EG_CAPTURE_TABLES);
+    add_table(s);
+    sqlite3_str_appendall(s, ";");
     for (int i = 0; i < EG_STORE_INDEXES; i++)
         sqlite3_str_appendf(s, "CREATE INDEX %s ON flow(%s);", eg_store_index_names[i],
                             index_columns[i]);
@@ -159,6 +165,28 @@ eg_status eg_store_make(const eg_database *d, eg_err *err) {
 eg_status eg_store_check(const eg_database *d, eg_err *err) {
     eg_status rc = check_owner(d, false, err);
     return rc == EG_OK ? eg_db_settle(d, "store", EG_STORE_VERSION, NULL, err) : rc;
+}
+
+eg_status eg_store_table(const eg_database *d, bool *is_ours, uint32_t *root, eg_err *err) {
+    sqlite3_stmt *s;
+    int64_t n = 0;
+    sqlite3_str *table = sqlite3_str_new(NULL);
+    add_table(table);
+    char *text = sqlite3_str_finish(table);
+    eg_status rc = text != NULL ? eg_db_prepare(d, &s,
+                                                "SELECT rootpage FROM sqlite_schema WHERE type = "
+                                                "'table' AND name = 'flow' AND sql = ?1",
+                                                err)
+                                : eg_fail_nomem(err, "a store");
+    *is_ours = false;
+    if (rc == EG_OK) {
+        sqlite3_bind_text(s, 1, text, -1, SQLITE_STATIC);
+        rc = eg_db_finish(d, s, is_ours, &n, err);
+    }
+    sqlite3_free(text);
+    *is_ours = *is_ours && n >= 2 && n <= UINT32_MAX;
+    *root = *is_ours ? (uint32_t)n : 0;
+    return rc;
 }
 
 eg_status eg_store_is_new(const eg_database *d, bool *is_new, eg_err *err) {

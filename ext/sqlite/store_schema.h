@@ -50,6 +50,10 @@ eg_status eg_store_check(const eg_database *d, eg_err *err);
 /* Whether the store is as eg_store_make() leaves one: nothing stored, nothing added. */
 eg_status eg_store_is_new(const eg_database *d, bool *is_new, eg_err *err);
 
+/* Whether the table is still as eg_store_make() makes it, column by column; *root is then its
+** root page. */
+eg_status eg_store_table(const eg_database *d, bool *is_ours, uint32_t *root, eg_err *err);
+
 typedef enum eg_store_kind { EG_NO_DATABASE, EG_OTHER_DATABASE, EG_STORE } eg_store_kind;
 
 /* What a file is, asked through SQLite: closing a descriptor of our own would drop the locks

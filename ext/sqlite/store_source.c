@@ -2,6 +2,10 @@
 ** The source's own connection holds a transaction open, so that what it saw of the store stays
 ** so. Without a write-ahead log no writer can commit meanwhile, and any other connection sees the
 ** same: then each piece has one, and workers can read them at once.
+**
+** A scan of the whole table takes its rows from the pages themselves (btree_read.h), a piece some
+** leaves. Where a row has anything but integers in the columns that are wanted, or a number out of
+** range, SQLite reads on from there to the end of the leaf, and tells what is wrong.
 */
 #include "sqlite/store_source.h"
 
@@ -9,18 +13,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sqlite/store_pages.h"
 #include "sqlite/store_terms.h"
 
+#define PIECE_LEAVES 512  /* likewise */
+#define READ_PAGES 16     /* at a time, where they follow one another */
 #define PIECE_ROWS 32768  /* what a worker reads at a time (query/scan_ahead.c) */
 #define SMALL_PART 16     /* an index is used for less than a 16th of the rows */
 #define POLL_STEPS 100000 /* of SQLite's machine */
-#define MAX_COLUMNS (EG_N_VECTORS + 1)
+#define MAX_COLUMNS (EG_N_VECTORS + 2)
 
 typedef struct reader {
     struct reader *next; /* idle */
     eg_database file;
     sqlite3_stmt *rows;
     bool is_shared; /* file is the source's */
+    eg_pages pages; /* of file */
+    uint8_t *room;  /* [READ_PAGES] of its pages; owned */
 } reader;
 
 /* A column of the statement. */
@@ -41,9 +50,14 @@ typedef struct store_source {
     eg_vector_set missing; /* asked for, and not in a store */
     bool by_index, is_serial;
     int64_t next_id, max_id, total_bytes;
-    atomic_llong n_done;  /* rows' ids that are done with */
+    atomic_llong n_done;  /* rows' ids that are done with; bytes of leaves */
     uint32_t *file_codes; /* [n_file_codes] of captures, UINT32_MAX: not asked yet */
     int64_t n_file_codes;
+    eg_pages pages;
+    eg_leaf_walk *walk; /* NULL: pieces are ranges of rowids */
+    eg_read_plan plan;
+    int start_place, duration_place; /* of values that end_ms is made of */
+    int64_t exporter, exporter_code; /* the last one that was a number */
     reader *idle;
 } store_source;
 
@@ -52,7 +66,13 @@ typedef struct store_piece {
     store_source *source;
     reader *from;
     int64_t n_ids, n_rows;
-    bool is_done;
+    bool is_done; /* with the statement */
+    int64_t n_pages;
+    uint32_t n_leaves, at; /* the next leaf */
+    uint32_t n_in_room;    /* leaves from `at` on whose pages are in the reader's room */
+    uint32_t first_in_room;
+    eg_leaf_rows rows; /* of the leaf before `at`; none left: n == at */
+    eg_leaf leaves[];  /* [n_leaves] */
 } store_piece;
 
 /* ---- Readers */
@@ -68,7 +88,20 @@ static void close_reader(reader *r) {
     sqlite3_finalize(r->rows);
     if (!r->is_shared)
         eg_db_close(&r->file);
+    free(r->room);
     free(r);
+}
+
+/* Opens the store once more, which must still be the same file. */
+static eg_status open_another(const store_source *s, eg_database *file, eg_err *err) {
+    int has_moved = 0;
+    eg_status rc = eg_db_open(file, s->file.path, SQLITE_OPEN_NOMUTEX, err);
+    if (rc != EG_OK)
+        return rc;
+    (void)sqlite3_file_control(s->file.db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    return has_moved ? eg_fail(err, EG_IO, -1, "%s: another file has its name since it was opened",
+                               s->file.path)
+                     : EG_OK;
 }
 
 static eg_status open_reader(store_source *s, reader **out, eg_err *err) {
@@ -84,9 +117,15 @@ static eg_status open_reader(store_source *s, reader **out, eg_err *err) {
     if (s->is_serial)
         r->file = s->file;
     else
-        rc = eg_db_open(&r->file, s->file.path, SQLITE_OPEN_NOMUTEX, err);
+        rc = open_another(s, &r->file, err);
     if (rc == EG_OK)
         rc = eg_db_prepare(&r->file, &r->rows, s->sql, err);
+    if (rc == EG_OK && s->walk != NULL) {
+        r->pages = s->pages;
+        r->pages.arg = &r->file;
+        if ((r->room = malloc((size_t)READ_PAGES * s->pages.page_bytes)) == NULL)
+            rc = eg_fail_nomem(err, "pages");
+    }
     if (rc == EG_OK)
         *out = r;
     else
@@ -96,14 +135,24 @@ static eg_status open_reader(store_source *s, reader **out, eg_err *err) {
 
 /* ---- Rows */
 
-static eg_status fail_range(const reader *r, const picked *c, int64_t n, eg_err *err) {
-    const char *name = "end_ms";
+static const char *name_of(const picked *c) {
     for (int i = 0; i < EG_STORE_COLUMNS; i++)
         if (eg_store_columns[i].vector == c->vector)
-            name = eg_store_columns[i].name;
+            return eg_store_columns[i].name;
+    return c->vector == EG_VEC_FILE ? "capture" : "end_ms";
+}
+
+static eg_status fail_range(const reader *r, const picked *c, int64_t n, eg_err *err) {
     return eg_fail(err, EG_CORRUPT, -1, "%s: flow %lld: %s is %lld: expected %lld to %lld",
-                   r->file.path, (long long)sqlite3_column_int64(r->rows, 0), name, (long long)n,
-                   (long long)c->lo, (long long)c->hi);
+                   r->file.path, (long long)sqlite3_column_int64(r->rows, 0), name_of(c),
+                   (long long)n, (long long)c->lo, (long long)c->hi);
+}
+
+static eg_status fail_type(const reader *r, const picked *c, int column, eg_err *err) {
+    const char *text = (const char *)sqlite3_column_text(r->rows, column);
+    return eg_fail(err, EG_CORRUPT, -1, "%s: flow %lld: %s is '%.40s': expected an integer",
+                   r->file.path, (long long)sqlite3_column_int64(r->rows, 0), name_of(c),
+                   text != NULL ? text : "");
 }
 
 static void *array_of(const eg_batch *b, eg_vector v) {
@@ -134,22 +183,38 @@ static void put(void *array, size_t width, uint32_t row, int64_t n) {
     }
 }
 
-/* The code of an exporter, which is a number or a text. */
-static eg_status exporter_code(const store_source *s, sqlite3_stmt *row, int column, int64_t *code,
-                               eg_err *err) {
+static eg_status exporter_number_code(store_source *s, int64_t number, int64_t *code, eg_err *err) {
     char text[EG_IP4_TEXT_MAX];
-    const char *from = text;
-    size_t n;
-    uint32_t n32;
-    if (sqlite3_column_type(row, column) == SQLITE_INTEGER) {
-        n = eg_ip4_format((uint32_t)sqlite3_column_int64(row, column), text);
-    } else {
-        from = (const char *)sqlite3_column_text(row, column);
-        n = (size_t)sqlite3_column_bytes(row, column);
-        if (from == NULL)
-            return eg_fail_nomem(err, "an exporter");
+    uint32_t n32 = 0;
+    if (number != s->exporter) {
+        size_t n = eg_ip4_format((uint32_t)number, text);
+        eg_status rc = eg_intern_add(s->spec.texts, text, n, &n32, err);
+        if (rc != EG_OK)
+            return rc;
+        s->exporter_code = n32;
+        s->exporter = number;
     }
-    eg_status rc = eg_intern_add(s->spec.texts, from, n, &n32, err);
+    *code = s->exporter_code;
+    return EG_OK;
+}
+
+/* The code of an exporter, which is a number or a text. */
+static eg_status exporter_code(store_source *s, const reader *r, const picked *c, int column,
+                               int64_t *code, eg_err *err) {
+    uint32_t n32 = 0;
+    if (sqlite3_column_type(r->rows, column) == SQLITE_INTEGER) {
+        int64_t number = sqlite3_column_int64(r->rows, column);
+        if (number < 0 || number > UINT32_MAX) {
+            picked about = {.vector = c->vector, .lo = 0, .hi = UINT32_MAX};
+            return fail_range(r, &about, number, err);
+        }
+        return exporter_number_code(s, number, code, err);
+    }
+    const char *text = (const char *)sqlite3_column_text(r->rows, column);
+    if (text == NULL)
+        return eg_fail_nomem(err, "an exporter");
+    eg_status rc = eg_intern_add(s->spec.texts, text, (size_t)sqlite3_column_bytes(r->rows, column),
+                                 &n32, err);
     *code = n32;
     return rc;
 }
@@ -182,11 +247,14 @@ static eg_status take_value(store_source *s, const reader *r, int column, eg_bat
     uint32_t row = b->n_rows;
     const picked *c = &s->columns[column - 1];
     int64_t n = sqlite3_column_int64(r->rows, column);
+    int type = sqlite3_column_type(r->rows, column);
     eg_status rc = EG_OK;
-    if (n == 0 && sqlite3_column_type(r->rows, column) == SQLITE_NULL)
+    if (type == SQLITE_NULL)
         rc = EG_DONE;
+    else if (type != SQLITE_INTEGER && c->vector != EG_VEC_EXPORTER)
+        return fail_type(r, c, column, err);
     else if (c->vector == EG_VEC_EXPORTER)
-        rc = exporter_code(s, r->rows, column, &n, err);
+        rc = exporter_code(s, r, c, column, &n, err);
     else if (c->vector == EG_VEC_FILE)
         rc = file_code(s, n, &n, err);
     else if (n < c->lo || n > c->hi)
@@ -215,16 +283,11 @@ static eg_status fill_missing(const store_source *s, eg_batch *b, eg_err *err) {
     return rc;
 }
 
-static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
-    store_piece *p = (store_piece *)base;
+/* Takes the statement's rows, until the batch is full or it has no more. */
+static eg_status step_rows(store_piece *p, eg_batch *b, void *const *arrays, eg_err *err) {
     store_source *s = p->source;
     const reader *r = p->from;
-    b->n_rows = 0;
-    b->nulls = NULL;
-    eg_status rc = s->spec.wants_numbers ? eg_batch_need_numbers(b, err) : EG_OK;
-    void *arrays[MAX_COLUMNS];
-    for (int c = 0; c < s->n_columns; c++)
-        arrays[c] = array_of(b, s->columns[c].vector);
+    eg_status rc = EG_OK;
     while (rc == EG_OK && !p->is_done && b->n_rows < EG_BATCH_ROWS) {
         int found = sqlite3_step(r->rows);
         p->is_done = found == SQLITE_DONE;
@@ -240,6 +303,110 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
             rc = take_value(s, r, c, b, arrays[c - 1], err);
         b->n_rows++;
     }
+    return rc;
+}
+
+/* ---- Rows from pages */
+
+static void ask_for(store_piece *p, int64_t first, int64_t last) {
+    sqlite3_reset(p->from->rows);
+    sqlite3_bind_int64(p->from->rows, 1, first);
+    sqlite3_bind_int64(p->from->rows, 2, last);
+    p->is_done = false;
+}
+
+/* Goes to the next leaf, reading it with those that follow it in the file. EG_DONE behind the
+** last. */
+static eg_status next_leaf(store_piece *p, eg_err *err) {
+    const reader *r = p->from;
+    const eg_pages *f = &r->pages;
+    if (p->at == p->n_leaves)
+        return EG_DONE;
+    const eg_leaf *leaf = &p->leaves[p->at];
+    if (p->n_in_room == 0) {
+        uint32_t n = 1;
+        while (n < READ_PAGES && p->at + n < p->n_leaves && leaf[n].page == leaf->page + n)
+            n++;
+        eg_status rc = f->read(f->arg, (int64_t)(leaf->page - 1) * f->page_bytes, r->room,
+                               n * f->page_bytes, err);
+        if (rc != EG_OK)
+            return rc;
+        p->n_in_room = n;
+        p->first_in_room = leaf->page;
+        p->n_pages += n;
+    }
+    p->n_in_room--;
+    p->at++;
+    return eg_leaf_begin(f, leaf, r->room + (size_t)(leaf->page - p->first_in_room) * f->page_bytes,
+                         &p->rows, err);
+}
+
+/* Puts the values of a plain row into the batch. EG_DONE for one that SQLite has to see. */
+static eg_status put_row(store_source *s, const eg_leaf_row *row, eg_batch *b, void *const *arrays,
+                         eg_err *err) {
+    int64_t values[MAX_COLUMNS];
+    uint64_t nulls;
+    uint32_t at = b->n_rows;
+    if (row->record == NULL || !eg_read_integers(&s->plan, row, values, &nulls) || nulls != 0)
+        return EG_DONE;
+    for (int i = 0; i < s->n_columns; i++) {
+        const picked *c = &s->columns[i];
+        int64_t n = c->vector == EG_VEC_END_MS ? 0 : values[i];
+        eg_status rc = EG_OK;
+        if (c->vector == EG_VEC_END_MS &&
+            __builtin_add_overflow(values[s->start_place], values[s->duration_place], &n))
+            return EG_DONE;
+        if (c->vector == EG_VEC_EXPORTER)
+            rc = n < 0 || n > UINT32_MAX ? EG_DONE : exporter_number_code(s, n, &n, err);
+        else if (c->vector == EG_VEC_FILE)
+            rc = file_code(s, n, &n, err);
+        else if (n < c->lo || n > c->hi)
+            return EG_DONE;
+        if (rc != EG_OK)
+            return rc;
+        put(arrays[i], c->width, at, n);
+    }
+    if (s->spec.wants_numbers)
+        b->numbers[at] = row->rowid;
+    b->n_rows++;
+    return EG_OK;
+}
+
+static eg_status take_leaves(store_piece *p, eg_batch *b, void *const *arrays, eg_err *err) {
+    eg_status rc = EG_OK;
+    while (rc == EG_OK && b->n_rows < EG_BATCH_ROWS) {
+        eg_leaf_row row;
+        if (!p->is_done) {
+            rc = step_rows(p, b, arrays, err);
+            continue;
+        }
+        rc = eg_leaf_next(&p->rows, &row, err);
+        if (rc == EG_DONE) {
+            rc = next_leaf(p, err);
+            continue;
+        }
+        if (rc == EG_OK)
+            rc = put_row(p->source, &row, b, arrays, err);
+        if (rc == EG_DONE) { /* SQLite reads the rest of the leaf */
+            ask_for(p, row.rowid, p->rows.leaf.last);
+            p->rows.at = p->rows.n;
+            rc = EG_OK;
+        }
+    }
+    return rc == EG_DONE && b->n_rows > 0 ? EG_OK : rc;
+}
+
+static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
+    store_piece *p = (store_piece *)base;
+    store_source *s = p->source;
+    b->n_rows = 0;
+    b->nulls = NULL;
+    eg_status rc = s->spec.wants_numbers ? eg_batch_need_numbers(b, err) : EG_OK;
+    void *arrays[MAX_COLUMNS];
+    for (int c = 0; c < s->n_columns; c++)
+        arrays[c] = array_of(b, s->columns[c].vector);
+    if (rc == EG_OK)
+        rc = s->walk != NULL ? take_leaves(p, b, arrays, err) : step_rows(p, b, arrays, err);
     if (rc == EG_OK && s->missing != 0)
         rc = fill_missing(s, b, err);
     p->n_rows += rc == EG_OK ? b->n_rows : 0;
@@ -257,10 +424,11 @@ static void piece_close(eg_piece *base, eg_scan_stats *stats) {
     sqlite3_reset(r->rows);
     r->next = s->idle;
     s->idle = r;
-    atomic_fetch_add(&s->n_done, p->n_ids);
+    atomic_fetch_add(&s->n_done,
+                     s->walk != NULL ? p->n_leaves * (int64_t)s->pages.page_bytes : p->n_ids);
     if (stats != NULL) {
         stats->rows_read += p->n_rows;
-        stats->bytes_read += (int64_t)misses * 4096;
+        stats->bytes_read += (int64_t)misses * 4096 + p->n_pages * s->pages.page_bytes;
     }
     free(p);
 }
@@ -269,38 +437,79 @@ static const eg_piece_ops piece_ops = {.next = piece_next, .close = piece_close}
 
 /* ---- The source */
 
+/* The next range of rowids, from one that is there: between two there may be any distance.
+** EG_DONE behind the last. */
+static eg_status next_range(store_source *s, int64_t *first, int64_t *last, eg_err *err) {
+    bool is_there = s->next_id <= s->max_id;
+    eg_status rc = EG_OK;
+    *first = s->next_id;
+    *last = s->max_id;
+    if (is_there && !s->by_index) {
+        sqlite3_stmt *q;
+        rc =
+            eg_db_prepare(&s->file, &q, "SELECT min(id) FROM flow WHERE id BETWEEN ?1 AND ?2", err);
+        if (rc != EG_OK)
+            return rc;
+        sqlite3_bind_int64(q, 1, s->next_id);
+        sqlite3_bind_int64(q, 2, s->max_id);
+        rc = eg_db_finish(&s->file, q, NULL, first, err);
+        if ((uint64_t)s->max_id - (uint64_t)*first >= PIECE_ROWS)
+            *last = *first + PIECE_ROWS - 1;
+    }
+    if (rc != EG_OK || !is_there)
+        return rc != EG_OK ? rc : EG_DONE;
+    s->next_id = *last == INT64_MAX ? INT64_MAX : *last + 1;
+    s->max_id = *last == INT64_MAX ? INT64_MAX - 1 : s->max_id;
+    return EG_OK;
+}
+
+/* Fills in which leaves or rows a piece has. */
+static eg_status choose_rows(store_source *s, store_piece *p, eg_err *err) {
+    int64_t first, last;
+    if (s->walk != NULL) {
+        p->is_done = true;
+        return eg_leaf_walk_next(s->walk, p->leaves, PIECE_LEAVES, &p->n_leaves, err);
+    }
+    eg_status rc = next_range(s, &first, &last, err);
+    if (rc != EG_OK)
+        return rc;
+    ask_for(p, first, last);
+    p->n_ids = last - first + 1;
+    return EG_OK;
+}
+
 static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err) {
     store_source *s = (store_source *)base;
     *out = NULL;
-    if (s->next_id > s->max_id)
-        return EG_DONE;
-    int64_t first = s->next_id;
-    int64_t n_left = s->max_id - first;
-    int64_t last = s->by_index || n_left < PIECE_ROWS ? s->max_id : first + PIECE_ROWS - 1;
-    store_piece *p = calloc(1, sizeof *p);
-    eg_status rc = p != NULL ? EG_OK : eg_fail_nomem(err, "a piece of a store");
-    reader *r = NULL;
+    size_t n_leaves = s->walk != NULL ? PIECE_LEAVES : 0;
+    store_piece *p = calloc(1, sizeof *p + n_leaves * sizeof p->leaves[0]);
+    if (p == NULL)
+        return eg_fail_nomem(err, "a piece of a store");
+    p->base.ops = &piece_ops;
+    p->source = s;
+    eg_status rc = open_reader(s, &p->from, err);
     if (rc == EG_OK)
-        rc = open_reader(s, &r, err);
-    if (rc != EG_OK) {
-        free(p);
-        return rc;
+        rc = choose_rows(s, p, err);
+    if (rc == EG_OK) {
+        *out = &p->base;
+        return EG_OK;
     }
-    sqlite3_bind_int64(r->rows, 1, first);
-    sqlite3_bind_int64(r->rows, 2, last);
-    *p = (store_piece){.base = {&piece_ops}, .source = s, .from = r, .n_ids = last - first + 1};
-    s->next_id = last == INT64_MAX ? INT64_MAX : last + 1;
-    s->max_id = last == INT64_MAX ? INT64_MAX - 1 : s->max_id;
-    *out = &p->base;
-    return EG_OK;
+    if (p->from != NULL) {
+        p->from->next = s->idle;
+        s->idle = p->from;
+    }
+    free(p);
+    return rc;
 }
 
 static void source_progress(const eg_source *base, int64_t *done_bytes, int64_t *total_bytes) {
     const store_source *s = (const store_source *)base;
     int64_t n_done = atomic_load(&s->n_done);
     *total_bytes = s->total_bytes;
-    *done_bytes =
-        s->max_id <= 0 ? 0 : (int64_t)((double)s->total_bytes * (double)n_done / (double)s->max_id);
+    *done_bytes = s->walk != NULL ? n_done
+                  : s->max_id <= 0
+                      ? 0
+                      : (int64_t)((double)s->total_bytes * (double)n_done / (double)s->max_id);
     *done_bytes = *done_bytes > s->total_bytes ? s->total_bytes : *done_bytes;
 }
 
@@ -311,6 +520,7 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
         s->idle = r->next;
         close_reader(r);
     }
+    eg_leaf_walk_close(s->walk);
     eg_db_close(&s->file);
     eg_store_terms_clear(&s->terms);
     sqlite3_free(s->sql);
@@ -394,6 +604,37 @@ static eg_status make_statement(store_source *s, eg_err *err) {
     return s->sql != NULL ? EG_OK : eg_fail_nomem(err, "a statement");
 }
 
+/* Which columns of a record the picked ones are: behind id, in the order of the store. */
+static void make_plan(store_source *s) {
+    int n_places = s->n_columns;
+    bool wants_end = (s->spec.vectors & EG_VECTOR_BIT(EG_VEC_END_MS)) != 0;
+    eg_read_plan_begin(&s->plan);
+    for (int c = 0; c < EG_STORE_COLUMNS; c++) {
+        eg_vector v = c == EG_STORE_CAPTURE ? EG_VEC_FILE : eg_store_columns[c].vector;
+        int place = -1;
+        for (int i = 0; i < s->n_columns; i++)
+            place = s->columns[i].vector == v ? i : place;
+        bool is_start = v == EG_VEC_START_MS, is_duration = v == EG_VEC_DURATION_MS;
+        if (place < 0 && wants_end && (is_start || is_duration))
+            place = n_places++;
+        s->start_place = is_start ? place : s->start_place;
+        s->duration_place = is_duration ? place : s->duration_place;
+        if (place >= 0)
+            eg_read_plan_add(&s->plan, 1 + c, place);
+    }
+}
+
+/* Has rows taken from the pages, where that can be. */
+static eg_status open_walk(store_source *s, eg_err *err) {
+    uint32_t root;
+    bool fits;
+    if (s->by_index)
+        return EG_OK;
+    make_plan(s);
+    eg_status rc = eg_store_pages_open(&s->file, &s->pages, &root, &fits, err);
+    return rc == EG_OK && fits ? eg_leaf_walk_open(&s->pages, root, &s->walk, err) : rc;
+}
+
 /* Begins to read: what is there from here on is what is read. */
 static eg_status begin(store_source *s, eg_err *err) {
     bool has_log = false;
@@ -426,6 +667,7 @@ eg_status eg_store_source_open(const char *path, const eg_scan_spec *spec, eg_so
     if (s == NULL)
         return eg_fail_nomem(err, "a store");
     s->spec = *spec;
+    s->exporter = -1;
     atomic_init(&s->n_done, 0);
     eg_status rc = eg_db_open(&s->file, path, 0, err);
     if (rc == EG_OK)
@@ -438,6 +680,8 @@ eg_status eg_store_source_open(const char *path, const eg_scan_spec *spec, eg_so
         rc = eg_store_terms_make(spec->where, &s->terms, err);
     if (rc == EG_OK)
         rc = make_statement(s, err);
+    if (rc == EG_OK)
+        rc = open_walk(s, err);
     if (rc == EG_OK) {
         s->is_serial = s->is_serial || s->by_index;
         s->file_codes = malloc((size_t)s->n_file_codes * sizeof *s->file_codes);
