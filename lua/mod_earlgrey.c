@@ -373,7 +373,7 @@ static int f_open(lua_State *L) {
     luaL_setmetatable(L, EG_LUA_CONN_TYPE);
 
     sqlite3 *db = NULL;
-    int rc = sqlite3_open_v2(path, &db, flags, NULL);
+    int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL); /* one thread */
     if (!db) {
         return eg_lua_fail(L, NULL, rc);
     }

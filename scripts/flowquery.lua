@@ -142,15 +142,27 @@ local WRITERS = {
 local function write_rows(conn, stmt, format)
   local line <close> = progress.show(conn, "flowquery")
   local write_error
-  local writer = WRITERS[format](stmt:columns(), function(text)
+  local function write(text)
     if not write_error then
       local ok, message = io.stdout:write(text)
       write_error = not ok and (message or "cannot write") or nil
     end
-  end)
+  end
+  local writer = WRITERS[format](stmt:columns(), write)
   local shares_terminal = earlgrey.is_terminal("stdout")
+  local in_texts = format == "csv" and not shares_terminal -- a terminal gets each row at once
   while not write_error do
-    local values, message = stmt:values()
+    local values, message
+    if in_texts then
+      local text
+      text, message = stmt:csv()
+      if text then
+        write(text)
+      end
+      values = not message and text
+    else
+      values, message = stmt:values()
+    end
     if not values then
       if message then
         return nil, message
@@ -161,7 +173,9 @@ local function write_rows(conn, stmt, format)
       line:close()
       shares_terminal = false
     end
-    writer:row(values)
+    if not in_texts then
+      writer:row(values)
+    end
   end
   line:close()
   writer:finish()

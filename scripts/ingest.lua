@@ -9,6 +9,7 @@ usage: ingest CAPTURE... --to DATASET|STORE.db [--addresses text|uint32]
               [--compression zstd|gzip|none] [--partial] [--format table|json]
        ingest --compact DATASET
        ingest --verify DATASET [--format table|json]
+       ingest --expire AGE DATASET|STORE.db [--format table|json]
 
 Stores captures (pcap or pcapng, compressed or in a tar; directories; globs) as
 Parquet shards in the directory DATASET, or as rows of the indexed SQLite file
@@ -25,6 +26,9 @@ stopped is simply run again.
   --compact DATASET  merge the small shards of each day
   --verify DATASET   read every shard and hold it against the manifest: what is
                      damaged, missing, different or not listed
+  --expire AGE       drop the flows of old UTC days, by their start: 30d keeps
+                     today and the 30 days before it, 2007-07-26 that day and
+                     all later ones. The captures stay known.
   --format F         table (the default), or json: an array of objects
   -h, --help         this
 
@@ -36,6 +40,7 @@ local INGEST <const> = [[
 SELECT capture, status, rows, rejected, lost, shards, bytes, detail
 FROM netflow_ingest(?1, ?2, ?3)]]
 local COMPACT <const> = "SELECT * FROM netflow_compact(?1)"
+local EXPIRE <const> = "SELECT * FROM netflow_expire(?1, ?2)"
 local VERIFY <const> = "SELECT * FROM netflow_verify(?1)"
 
 local WRITERS = {
@@ -97,6 +102,14 @@ local function totals_of_files(result)
   return ("files %d, not ok %d"):format(#result, wrong), wrong > 0
 end
 
+local function totals_of_days(result)
+  local flows, bytes = 0, 0
+  for _, row in ipairs(result) do
+    flows, bytes = flows + row.flows, bytes + row.bytes
+  end
+  return ("days %d, flows %d, bytes %d"):format(#result, flows, bytes), false
+end
+
 -- Runs a statement and writes its rows, then the line that summed_up (nil for none) makes of them.
 local function answer(options, conn, what, summed_up, ...)
   local result, message = query(conn, what, ...)
@@ -118,7 +131,12 @@ end
 
 local function run(options, source, conn)
   local alone = options.compact and "compact" or options.verify and "verify"
-  if alone and (options.to or source or options.compact and options.verify) then
+  if options.expire then
+    if options.to or alone or not source then
+      return nil, "--expire takes an age, then one store, and nothing else; see --help", true
+    end
+    return answer(options, conn, "expire", totals_of_days, EXPIRE, source, options.expire)
+  elseif alone and (options.to or source or options.compact and options.verify) then
     return nil, ("--%s takes nothing else; see --help"):format(alone), true
   elseif options.compact then
     return answer(options, conn, "compact", nil, COMPACT, options.compact)
@@ -147,6 +165,14 @@ return job.run {
     to = { value = path },
     compact = { value = path },
     verify = { value = path },
+    expire = {
+      value = function(text)
+        if text:find("^%d+d$") or text:find("^%d%d%d%d%-%d%d%-%d%d$") then
+          return text
+        end
+        return nil, "a number of days, as 30d, or a day, as 2007-07-26"
+      end,
+    },
     addresses = args.choice("text", "uint32"),
     compression = args.choice("zstd", "gzip", "none"),
     partial = { flag = true },

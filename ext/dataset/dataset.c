@@ -53,6 +53,7 @@ static eg_status delete_shard(void *arg, const eg_manifest_shard *shard, eg_err 
     const dataset *d = arg;
     if (unlinkat(d->directory, shard->path, 0) != 0 && errno != ENOENT)
         return eg_files_fail(err, d->path, shard->path, "delete");
+    eg_files_clear_partition(d->directory, shard->day);
     return EG_OK;
 }
 
@@ -467,6 +468,26 @@ static eg_status dataset_commit(eg_store *base, const eg_capture_record *record,
     return rc;
 }
 
+/* ---- Expiring */
+
+/* Shards come by day: the first one's is the oldest. */
+static eg_status take_day(void *arg, const eg_manifest_shard *shard, eg_err *err) {
+    (void)err;
+    *(int64_t *)arg = shard->day;
+    return EG_DONE;
+}
+
+static eg_status dataset_expire(eg_store *base, int64_t day, eg_expired *dropped, eg_err *err) {
+    dataset *d = (dataset *)base;
+    int64_t oldest;
+    eg_status rc = d->ops->each(d->manifest, EG_SHARD_STORED, false, take_day, &oldest, err);
+    if (rc == EG_DONE && oldest < day)
+        return d->ops->expire(d->manifest, oldest, dropped, err);
+    if (rc == EG_OK || rc == EG_DONE)
+        rc = delete_removed(d, err);
+    return rc == EG_OK ? EG_DONE : rc;
+}
+
 /* ---- For compaction */
 
 typedef struct exchange {
@@ -549,6 +570,7 @@ static const eg_store_ops store_ops = {
     .filled = dataset_filled,
     .commit = dataset_commit,
     .rollback = dataset_rollback,
+    .expire = dataset_expire,
     .close = dataset_close,
 };
 

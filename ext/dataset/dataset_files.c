@@ -91,6 +91,16 @@ eg_status eg_files_sync_partition(int directory, const char *dataset, int64_t da
     return rc == EG_OK ? sync_directory(directory, dataset, ".", err) : rc;
 }
 
+void eg_files_clear_partition(int directory, int64_t day) {
+    char path[EG_PARTITION_MAX];
+    eg_partition_path(day, path);
+    for (char *end = path + strlen(path); end != NULL; end = strrchr(path, '/')) {
+        *end = '\0';
+        if (unlinkat(directory, path, AT_REMOVEDIR) != 0)
+            break;
+    }
+}
+
 eg_status eg_files_make_temporary(int directory, const char *dataset, eg_err *err) {
     if (mkdirat(directory, EG_FILES_TEMPORARY, 0777) != 0 && errno != EEXIST)
         return eg_files_fail(err, dataset, EG_FILES_TEMPORARY, "mkdir");

@@ -44,4 +44,7 @@ int eg_files_lock_readers_out(int directory);
 /* The id in hexadecimal digits. */
 void eg_files_hex(const eg_capture_id *id, char out[2 * sizeof(eg_capture_id) + 1]);
 
+/* Deletes a day's partition, and those around it, as far as they are empty. */
+void eg_files_clear_partition(int directory, int64_t day);
+
 #endif

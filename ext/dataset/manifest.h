@@ -49,6 +49,8 @@ typedef struct eg_manifest_ops {
     eg_status (*publish)(eg_manifest *m, const eg_capture_record *record, eg_err *err);
     /* Makes the pending shards stored and others, whose rows they hold, removed. */
     eg_status (*exchange)(eg_manifest *m, const int64_t *old_ids, size_t n, eg_err *err);
+    /* Makes the stored shards of a day removed; *dropped is then what they held. */
+    eg_status (*expire)(eg_manifest *m, int64_t day, eg_expired *dropped, eg_err *err);
     /* Forgets all shards of a state. */
     eg_status (*forget)(eg_manifest *m, eg_shard_state state, eg_err *err);
     /* Shards of a state, by day and path. mergeable_only leaves out those of partial
@@ -58,8 +60,9 @@ typedef struct eg_manifest_ops {
     /* Settles how shards are made: value[0..n) is what is wanted, and becomes what the dataset
     ** has under `name`, which stays once it has a shard. */
     eg_status (*settle)(eg_manifest *m, const char *name, char *value, size_t n, eg_err *err);
-    /* Whether the manifest is sound in itself, and the flows of its captures are as many as
-    ** those of its stored shards, which *n_flows is set to. EG_CORRUPT says what is not. */
+    /* Whether the manifest is sound in itself, and the flows of its captures, less those that
+    ** expired, are as many as those of its stored shards, which *n_flows is set to. EG_CORRUPT says
+    *what is not. */
     eg_status (*check)(eg_manifest *m, int64_t *n_flows, eg_err *err);
 } eg_manifest_ops;
 

@@ -42,6 +42,12 @@ typedef struct eg_stored_result {
     int64_t n_rows, n_shards, n_bytes; /* shards and their bytes; of SQLite what the file grew by */
 } eg_stored_result;
 
+/* What expiring dropped: the flows of a UTC day. */
+typedef struct eg_expired {
+    int64_t day; /* since 1970 */
+    int64_t n_rows, n_bytes;
+} eg_expired;
+
 typedef struct eg_store eg_store;
 
 typedef struct eg_store_ops {
@@ -66,7 +72,13 @@ typedef struct eg_store_ops {
     eg_status (*commit)(eg_store *s, const eg_capture_record *record, eg_stored_result *result,
                         eg_err *err);
     void (*rollback)(eg_store *s); /* harmless outside of a capture */
-    void (*close)(eg_store *s);    /* rolls back and unlocks where needed */
+
+    /* Locked: drops the flows of the oldest UTC day, if it is before `day`. Captures stay known.
+    ** EG_DONE where there is none: then, at the latest, their room is given back, as far as
+    ** that is worth it. A failure, or a process that ends, leaves whole flows, of which the next
+    ** call goes on. */
+    eg_status (*expire)(eg_store *s, int64_t day, eg_expired *dropped, eg_err *err);
+    void (*close)(eg_store *s); /* rolls back and unlocks where needed */
 } eg_store_ops;
 
 struct eg_store {

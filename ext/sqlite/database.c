@@ -72,13 +72,24 @@ eg_status eg_db_number(const eg_database *d, const char *sql, int64_t *number, e
     return rc == EG_OK ? eg_db_finish(d, s, NULL, number, err) : rc;
 }
 
-static eg_status make_tables(const eg_database *d, int version, const char *schema, eg_err *err) {
-    int64_t found = 0;
+static eg_status fail_version(const eg_database *d, const char *what, int64_t found, int version,
+                              eg_err *err) {
+    return eg_fail(err, EG_UNSUPPORTED, -1, "%s: %s version %lld: expected %d", d->path, what,
+                   (long long)found, version);
+}
+
+static eg_status make_tables(const eg_database *d, const char *what, int version,
+                             const char *schema, eg_err *err) {
+    int64_t found = 0, n_objects = 0;
     char mark[64];
     sqlite3_snprintf(sizeof mark, mark, "PRAGMA user_version = %d", version);
     eg_status rc = eg_db_begin(d, err);
     if (rc == EG_OK)
         rc = eg_db_number(d, "PRAGMA user_version", &found, err); /* another one may be quicker */
+    if (rc == EG_OK && found == 0)
+        rc = eg_db_number(d, "SELECT count(*) FROM sqlite_schema", &n_objects, err);
+    if (rc == EG_OK && found == 0 && n_objects > 0)
+        rc = fail_version(d, what, found, version, err);
     if (rc == EG_OK && found == 0)
         rc = eg_db_run(d, schema, err);
     if (rc == EG_OK && found == 0)
@@ -91,11 +102,8 @@ eg_status eg_db_settle(const eg_database *d, const char *what, int version, cons
     int64_t found = 0;
     eg_status rc = eg_db_number(d, "PRAGMA user_version", &found, err);
     if (rc == EG_OK && found == 0 && schema != NULL)
-        return make_tables(d, version, schema, err);
-    if (rc == EG_OK && found != version)
-        rc = eg_fail(err, EG_UNSUPPORTED, -1, "%s: %s version %lld: expected %d", d->path, what,
-                     (long long)found, version);
-    return rc;
+        return make_tables(d, what, version, schema, err);
+    return rc == EG_OK && found != version ? fail_version(d, what, found, version, err) : rc;
 }
 
 eg_status eg_db_has_log(const eg_database *d, bool *has_log, eg_err *err) {

@@ -159,6 +159,43 @@ static eg_status manifest_exchange(eg_manifest *m, const int64_t *old_ids, size_
     return eg_db_end(&m->file, rc, err);
 }
 
+/* Flows that expired leave their capture, or, of merged shards, are counted in all. */
+static eg_status manifest_expire(eg_manifest *m, int64_t day, eg_expired *dropped, eg_err *err) {
+#define OF_DAY "FROM shard WHERE state = 'stored' AND day = ?1"
+    static const char *const changes[] = {
+        "UPDATE capture SET flows = flows - (SELECT sum(flows) " OF_DAY
+        " AND shard.capture = capture.id) WHERE id IN (SELECT capture " OF_DAY ")",
+        "INSERT INTO setting SELECT 'expired_flows', sum(flows) " OF_DAY
+        " AND capture IS NULL HAVING sum(flows) > 0 ON CONFLICT(name) DO UPDATE SET value = value "
+        "+ excluded.value",
+        "UPDATE shard SET state = 'removed' WHERE state = 'stored' AND day = ?1",
+    };
+    sqlite3_stmt *s;
+    *dropped = (eg_expired){.day = day};
+    eg_status rc = eg_db_begin(&m->file, err);
+    if (rc != EG_OK)
+        return rc;
+    rc = eg_db_prepare(&m->file, &s, "SELECT sum(flows), sum(n_bytes) " OF_DAY, err);
+    if (rc == EG_OK) {
+        sqlite3_bind_int64(s, 1, day);
+        if (sqlite3_step(s) == SQLITE_ROW) {
+            dropped->n_rows = sqlite3_column_int64(s, 0);
+            dropped->n_bytes = sqlite3_column_int64(s, 1);
+        } else {
+            rc = eg_db_fail(&m->file, err);
+        }
+        sqlite3_finalize(s);
+    }
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0] && rc == EG_OK; i++) {
+        rc = eg_db_prepare(&m->file, &s, changes[i], err);
+        if (rc != EG_OK)
+            break;
+        sqlite3_bind_int64(s, 1, day);
+        rc = eg_db_finish(&m->file, s, NULL, NULL, err);
+    }
+    return eg_db_end(&m->file, rc, err);
+}
+
 static const char *const state_names[] = {
     [EG_SHARD_PENDING] = "pending", [EG_SHARD_STORED] = "stored", [EG_SHARD_REMOVED] = "removed"};
 
@@ -248,7 +285,8 @@ static eg_status manifest_check(eg_manifest *m, int64_t *n_flows, eg_err *err) {
         rc = eg_db_finish(&m->file, s, NULL, n_flows, err);
     if (rc == EG_OK)
         rc = eg_db_prepare(&m->file, &s,
-                           "SELECT coalesce(sum(flows), 0) FROM capture WHERE state = 'stored'",
+                           "SELECT coalesce(sum(flows), 0) - coalesce((SELECT value FROM setting "
+                           "WHERE name = 'expired_flows'), 0) FROM capture WHERE state = 'stored'",
                            err);
     if (rc == EG_OK)
         rc = eg_db_finish(&m->file, s, NULL, &of_captures, err);
@@ -267,6 +305,7 @@ const eg_manifest_ops eg_sqlite_manifest = {
     .intend = manifest_intend,
     .publish = manifest_publish,
     .exchange = manifest_exchange,
+    .expire = manifest_expire,
     .forget = manifest_forget,
     .each = manifest_each,
     .settle = manifest_settle,

@@ -12,6 +12,7 @@
 #include "base/radix.h"
 #include "dataset/dataset_files.h"
 #include "dataset/row_buffer.h"
+#include "dataset/row_order.h"
 #include "flow/address_order.h"
 #include "sqlite/capture_tables.h"
 #include "sqlite/store_bulk.h"
@@ -75,7 +76,15 @@ static int wait_on(void *arg, int n_waits) {
     return 1;
 }
 
-static eg_status open_file(sql_store *s, const char *path, eg_err *err) {
+/* Whether another writer has put its own file in place of the one that is open. */
+static bool has_moved(const sql_store *s) {
+    int yes = 0;
+    if (s->file.db != NULL)
+        (void)sqlite3_file_control(s->file.db, "main", SQLITE_FCNTL_HAS_MOVED, &yes);
+    return yes != 0;
+}
+
+static eg_status try_file(sql_store *s, const char *path, eg_err *err) {
     eg_status rc = eg_db_open(&s->file, path, SQLITE_OPEN_CREATE, err);
     if (rc == EG_OK)
         sqlite3_busy_handler(s->file.db, wait_on, s);
@@ -88,6 +97,17 @@ static eg_status open_file(sql_store *s, const char *path, eg_err *err) {
         sqlite3_snprintf(sizeof pragmas, pragmas,
                          "PRAGMA cache_size = -%d; PRAGMA synchronous = FULL", CACHE_KIB);
         rc = eg_db_run(&s->file, pragmas, err);
+    }
+    return rc;
+}
+
+/* Of a file that was exchanged meanwhile any statement may fail: SQLite takes the log of the new
+** one for its own. */
+static eg_status open_file(sql_store *s, const char *path, eg_err *err) {
+    eg_status rc = try_file(s, path, err);
+    for (int i = 0; i < 10 && rc != EG_OK && rc != EG_NOMEM && has_moved(s); i++) {
+        eg_db_close(&s->file);
+        rc = try_file(s, path, err);
     }
     return rc;
 }
@@ -106,6 +126,7 @@ static eg_status reopen_file(sql_store *s, eg_err *err) {
 
 /* Deletes what writers that died left: nobody else writes now. */
 static void clear_temporary(const sql_store *s) {
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const char *slash = strrchr(s->file.path, '/');
     const char *name = slash != NULL ? slash + 1 : s->file.path;
     char *directory = slash == NULL ? sqlite3_mprintf(".")
@@ -116,31 +137,46 @@ static void clear_temporary(const sql_store *s) {
     sqlite3_free(directory);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         size_t n = strlen(e->d_name), n_name = strlen(name);
+        /* NAME-PID.tmp and NAME-RANDOM.tmp: other stores may be called NAME-… */
         if (n > n_name + 5 && memcmp(e->d_name, name, n_name) == 0 && e->d_name[n_name] == '-' &&
-            strcmp(e->d_name + n - 4, ".tmp") == 0)
+            strcmp(e->d_name + n - 4, ".tmp") == 0 &&
+            strspn(e->d_name + n_name + 1, letters) == n - n_name - 5)
             (void)unlinkat(dirfd(d), e->d_name, 0);
     }
     if (d != NULL)
         (void)closedir(d);
 }
 
+/* Readers go on beside a write-ahead log. A store that somebody reads just now, or on a disk that
+** cannot have one, does without. */
+static void ask_for_log(sql_store *s) {
+    sqlite3_busy_timeout(s->file.db, 1000);
+    (void)eg_db_run(&s->file, "PRAGMA journal_mode = WAL", NULL);
+    sqlite3_busy_handler(s->file.db, wait_on, s);
+    s->has_log = true;
+}
+
+/* The log is asked for outside of the transaction, and before anything is looked up in it: another
+** writer may come between. */
 static eg_status store_lock(eg_store *base, eg_err *err) {
     sql_store *s = (sql_store *)base;
     while (!s->is_locked) {
-        int has_moved = 0;
+        bool is_new = true;
         eg_status rc = eg_db_begin(&s->file, err);
         if (rc != EG_OK && s->poll.poll != NULL && s->poll.poll(s->poll.arg))
             return eg_fail(err, EG_INTERRUPT, -1, "interrupted");
-        if (rc != EG_OK)
-            return rc;
-        /* Another writer may have put its own file here. */
-        (void)sqlite3_file_control(s->file.db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
-        if (!has_moved) {
-            s->is_locked = true;
+        bool is_others = has_moved(s);
+        if (rc == EG_OK && !is_others)
+            rc = eg_store_is_new(&s->file, &is_new, err);
+        s->is_locked = rc == EG_OK && !is_others && (is_new || s->has_log);
+        if (s->is_locked)
             break;
-        }
         (void)eg_db_run(&s->file, "ROLLBACK", NULL);
-        if ((rc = reopen_file(s, err)) != EG_OK)
+        if (is_others)
+            rc = reopen_file(s, err);
+        else if (rc == EG_OK)
+            ask_for_log(s);
+        if (rc != EG_OK)
             return rc;
     }
     clear_temporary(s);
@@ -171,6 +207,20 @@ static eg_status store_partial(eg_store *base, eg_stored_capture **list, size_t 
 
 /* ---- The first capture */
 
+/* Whether a new file may take the store's name: nothing is in the store, and nothing but its name
+** leads to it. A log that stayed behind would be taken for the new file's, another name would
+** keep the old one, and another owner would lose it. */
+static eg_status may_exchange(const sql_store *s, bool *may, eg_err *err) {
+    bool has_log = false;
+    struct stat st;
+    eg_status rc = eg_store_is_new(&s->file, may, err);
+    if (rc == EG_OK)
+        rc = eg_db_has_log(&s->file, &has_log, err);
+    *may = *may && !has_log && stat(s->file.path, &st) == 0 && st.st_nlink == 1 &&
+           st.st_uid == geteuid();
+    return rc;
+}
+
 static eg_status open_bulk(sql_store *s, eg_err *err) {
     uint32_t roots[EG_STORE_INDEXES + 1];
     eg_database d = {0};
@@ -181,7 +231,10 @@ static eg_status open_bulk(sql_store *s, eg_err *err) {
     (void)unlink(s->bulk_path);
     eg_status rc = eg_db_open(&d, s->bulk_path, SQLITE_OPEN_CREATE, err);
     if (rc == EG_OK)
-        rc = eg_db_run(&d, "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF", err);
+        rc = eg_db_run(&d,
+                       "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA encoding = "
+                       "'UTF-8'; PRAGMA journal_mode = OFF",
+                       err);
     if (rc == EG_OK)
         rc = eg_store_make(&d, err);
     if (rc == EG_OK)
@@ -261,19 +314,6 @@ static eg_status number_capture(sql_store *s, eg_err *err) {
     return eg_db_number(&s->file, "SELECT coalesce(max(id), 0) + 1 FROM capture", &s->capture, err);
 }
 
-/* Readers go on beside a write-ahead log. A store that somebody reads just now, or on a disk that
-** cannot have one, does without. Outside of a transaction: who comes between is waited for
-** again. */
-static eg_status begin_log(sql_store *s, eg_err *err) {
-    store_unlock(&s->base);
-    sqlite3_busy_timeout(s->file.db, 1000);
-    (void)eg_db_run(&s->file, "PRAGMA journal_mode = WAL", NULL);
-    sqlite3_busy_handler(s->file.db, wait_on, s);
-    s->has_log = true;
-    eg_status rc = store_lock(&s->base, err);
-    return rc == EG_OK ? number_capture(s, err) : rc;
-}
-
 static eg_status prepare_insert(sql_store *s, eg_err *err) {
     sqlite3_str *sql = sqlite3_str_new(s->file.db);
     sqlite3_str_appendall(sql, "INSERT INTO flow(");
@@ -314,9 +354,7 @@ static eg_status insert_row(sql_store *s, const int64_t *numbers, eg_err *err) {
 ** written in order. */
 static eg_status insert_rows(sql_store *s, eg_err *err) {
     uint32_t n = s->rows.n_rows;
-    eg_status rc = s->has_log || n == 0 ? EG_OK : begin_log(s, err);
-    if (rc == EG_OK && s->insert == NULL)
-        rc = prepare_insert(s, err);
+    eg_status rc = s->insert == NULL ? prepare_insert(s, err) : EG_OK;
     if (rc == EG_OK && s->sorted == NULL) {
         s->sorted = malloc(EG_ROWS_MAX * sizeof *s->sorted);
         s->spare = malloc(EG_ROWS_MAX * sizeof *s->spare);
@@ -373,7 +411,7 @@ static eg_status store_begin(eg_store *base, const eg_intern *texts, eg_err *err
     bool is_new = false;
     eg_status rc = store_lock(base, err);
     if (rc == EG_OK)
-        rc = eg_store_is_new(&s->file, &is_new, err);
+        rc = may_exchange(s, &is_new, err);
     if (rc == EG_OK && s->rows.v.START_MS == NULL)
         rc = eg_rows_open(&s->rows, err);
     if (rc == EG_OK)
@@ -450,6 +488,92 @@ static eg_status store_commit(eg_store *base, const eg_capture_record *record,
     return EG_OK;
 }
 
+/* ---- Expiring */
+
+#define EXPIRE_ROWS 100000               /* deleted in a transaction */
+#define VACUUM_PART 4                    /* worth it where one page in four is free */
+#define VACUUM_BYTES (INT64_C(64) << 20) /* or where the file is no larger */
+
+/* Gives free pages back to the file system, where they are a large part: others are used by what
+** is stored next, and giving them back takes a copy of all that is left. */
+static eg_status give_back(sql_store *s, eg_err *err) {
+    int64_t n_free = 0, n_pages = 0, n_bytes = 0;
+    eg_status rc = eg_db_number(&s->file, "PRAGMA freelist_count", &n_free, err);
+    if (rc == EG_OK)
+        rc = eg_db_number(&s->file, "PRAGMA page_count", &n_pages, err);
+    if (rc == EG_OK)
+        rc = file_bytes(s, &n_bytes, err);
+    if (rc != EG_OK || n_free == 0 || (n_free < n_pages / VACUUM_PART && n_bytes > VACUUM_BYTES))
+        return rc;
+    store_unlock(&s->base);
+    return eg_db_run(&s->file, "VACUUM", err);
+}
+
+/* Deletes some flows that began before end_ms; *n is how many. Where none began later, that is
+** all of the table, which SQLite drops page by page. */
+static eg_status delete_some(const sql_store *s, int64_t end_ms, int64_t *n, eg_err *err) {
+    static const char all[] = "DELETE FROM flow",
+                      some[] = "DELETE FROM flow WHERE id IN (SELECT id FROM flow WHERE start_ms < "
+                               "?1 LIMIT ?2)";
+    sqlite3_stmt *q;
+    int64_t newest = 0;
+    eg_status rc = eg_db_number(&s->file, "SELECT max(start_ms) FROM flow", &newest, err);
+    bool is_all = newest < end_ms;
+    if (rc == EG_OK)
+        rc = eg_db_prepare(&s->file, &q, is_all ? all : some, err);
+    if (rc != EG_OK)
+        return rc;
+    if (!is_all) {
+        sqlite3_bind_int64(q, 1, end_ms);
+        sqlite3_bind_int64(q, 2, EXPIRE_ROWS);
+    }
+    rc = eg_db_finish(&s->file, q, NULL, NULL, err);
+    *n = rc == EG_OK ? sqlite3_changes(s->file.db) : 0;
+    return rc;
+}
+
+static eg_status delete_before(sql_store *s, int64_t end_ms, eg_expired *dropped, eg_err *err) {
+    int64_t free_before = 0, free_after = 0, page_bytes = 0, n = 1;
+    eg_status rc = eg_db_number(&s->file, "PRAGMA freelist_count", &free_before, err);
+    if (rc == EG_OK)
+        rc = eg_db_number(&s->file, "PRAGMA page_size", &page_bytes, err);
+    while (rc == EG_OK && n > 0) {
+        rc = delete_some(s, end_ms, &n, err);
+        dropped->n_rows += n;
+        if (rc == EG_OK)
+            rc = eg_db_number(&s->file, "PRAGMA freelist_count", &free_after, err);
+        if (rc == EG_OK)
+            rc = eg_db_run(&s->file, "COMMIT", err);
+        s->is_locked = s->is_locked && rc != EG_OK;
+        if (rc == EG_OK && s->poll.poll != NULL && s->poll.poll(s->poll.arg))
+            rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
+        if (rc == EG_OK)
+            rc = store_lock(&s->base, err);
+    }
+    dropped->n_bytes = (free_after - free_before) * page_bytes;
+    return rc;
+}
+
+static eg_status store_expire(eg_store *base, int64_t day, eg_expired *dropped, eg_err *err) {
+    sql_store *s = (sql_store *)base;
+    int64_t oldest = 0, n_flows = 0;
+    eg_status rc =
+        eg_db_number(&s->file, "SELECT count(*) FROM (SELECT 1 FROM flow LIMIT 1)", &n_flows, err);
+    if (rc == EG_OK)
+        rc = eg_db_number(&s->file, "SELECT min(start_ms) FROM flow", &oldest, err);
+    int64_t oldest_day = oldest / EG_DAY_MS - (oldest % EG_DAY_MS < 0);
+    if (rc == EG_OK && n_flows > 0 && oldest_day < day) {
+        *dropped = (eg_expired){.day = oldest_day};
+        rc = delete_before(s, (oldest_day + 1) * EG_DAY_MS, dropped, err);
+    } else if (rc == EG_OK) {
+        rc = give_back(s, err);
+        rc = rc == EG_OK ? EG_DONE : rc;
+    }
+    if (rc != EG_OK)
+        store_unlock(base);
+    return rc;
+}
+
 static void store_close(eg_store *base) {
     sql_store *s = (sql_store *)base;
     store_rollback(base);
@@ -476,6 +600,7 @@ static const eg_store_ops store_ops = {
     .filled = store_filled,
     .commit = store_commit,
     .rollback = store_rollback,
+    .expire = store_expire,
     .close = store_close,
 };
 

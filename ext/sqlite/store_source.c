@@ -669,7 +669,7 @@ eg_status eg_store_source_open(const char *path, const eg_scan_spec *spec, eg_so
     s->spec = *spec;
     s->exporter = -1;
     atomic_init(&s->n_done, 0);
-    eg_status rc = eg_db_open(&s->file, path, 0, err);
+    eg_status rc = eg_db_open(&s->file, path, SQLITE_OPEN_NOMUTEX, err);
     if (rc == EG_OK)
         rc = eg_store_check(&s->file, err);
     if (rc == EG_OK)

@@ -1,8 +1,10 @@
 /*
 ** netflow_ingest(source, target [, options])   stores captures: a row a capture
 ** netflow_compact(target)                      merges a dataset's small shards: one row
+** netflow_expire(target, age)                  drops old days: a row a day
 ** netflow_verify(target)                       holds a dataset against its manifest: a row a file
 **
+** An age is a number of days, as 30d, or the day before which all are old, as 2007-07-26.
 ** Options are words: addresses=text|uint32 compression=zstd|gzip|none partial=yes|no.
 **
 ** Rows come as captures are done, so a statement that is stopped, or has a LIMIT, has stored
@@ -16,8 +18,11 @@
 #include "sqlite/manifest_db.h"
 #include "sqlite/sql_tables.h"
 #include "sqlite/store_load.h"
+#include "sqlite/store_schema.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     INGEST_CAPTURE,
@@ -43,6 +48,8 @@ enum {
     COMPACT_TARGET,
     COMPACT_SURPLUS
 };
+
+enum { EXPIRE_DAY, EXPIRE_FLOWS, EXPIRE_BYTES, EXPIRE_TARGET, EXPIRE_AGE, EXPIRE_SURPLUS };
 
 enum {
     VERIFY_FILE,
@@ -88,6 +95,15 @@ static const store_kind verify_kind = {
     .n_arguments = 1,
 };
 
+static const store_kind expire_kind = {
+    .name = "netflow_expire",
+    .declaration = "CREATE TABLE x(day TEXT, flows INTEGER, bytes INTEGER, target TEXT HIDDEN, "
+                   "age TEXT HIDDEN" EG_SQL_SURPLUS ")",
+    .first_argument = EXPIRE_TARGET,
+    .n_required = 2,
+    .n_arguments = 2,
+};
+
 typedef struct store_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;               /* for its poll */
@@ -96,6 +112,9 @@ typedef struct store_cursor {
     eg_compact_result compacted;
     eg_verify *verify;
     eg_verify_row file;
+    eg_store *expiring;
+    int64_t before_day;
+    eg_expired expired;
     sqlite3_int64 n;
     bool is_at_end;
     char *arguments[3];
@@ -122,6 +141,12 @@ static int verify_connect(sqlite3 *db, void *aux, int argc, const char *const *a
                           sqlite3_vtab **vtab, char **error) {
     (void)argc, (void)argv, (void)error;
     return store_connect(db, aux, &verify_kind, vtab);
+}
+
+static int expire_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                          sqlite3_vtab **vtab, char **error) {
+    (void)argc, (void)argv, (void)error;
+    return store_connect(db, aux, &expire_kind, vtab);
 }
 
 /* The plan is a set of bits: which arguments there are, in order. */
@@ -172,6 +197,9 @@ static void reset(store_cursor *c) {
     c->ingest = NULL;
     eg_verify_close(c->verify);
     c->verify = NULL;
+    if (c->expiring != NULL)
+        c->expiring->ops->close(c->expiring);
+    c->expiring = NULL;
     eg_run_close(&c->run);
     for (size_t i = 0; i < sizeof c->arguments / sizeof c->arguments[0]; i++) {
         sqlite3_free(c->arguments[i]);
@@ -235,6 +263,63 @@ static eg_status parse_options(const char *text, eg_dataset_options *store, bool
 
 /* ---- Work */
 
+/* The day before which all are old. */
+static eg_status parse_age(const char *text, int64_t *day, eg_err *err) {
+    char shown[EG_TIME_TEXT_MAX];
+    bool exact;
+    size_t n = strlen(text), n_digits = strspn(text, "0123456789");
+    if (n_digits > 0 && n_digits <= 6 && n == n_digits + 1 && text[n_digits] == 'd') {
+        *day = (int64_t)time(NULL) * 1000 / EG_DAY_MS - strtol(text, NULL, 10);
+        return EG_OK;
+    }
+    if (n == strlen("2007-07-26")) {
+        int64_t ms = eg_time_lower_bound(text, n, &exact);
+        eg_time_format(ms, shown);
+        *day = ms / EG_DAY_MS;
+        if (ms % EG_DAY_MS == 0 && memcmp(shown, text, n) == 0)
+            return EG_OK;
+    }
+    return eg_fail(
+        err, EG_MISUSE, -1,
+        "netflow_expire: age '%.40s': expected days, as 30d, or the first day to keep, as "
+        "2007-07-26",
+        text);
+}
+
+static eg_status fail_no_dataset(const char *target, const char *more, eg_err *err) {
+    return eg_fail(err, EG_MISUSE, -1, "%s: no dataset there: expected a directory with a %s%s",
+                   target, EG_DATASET_MANIFEST, more);
+}
+
+static eg_status open_expire(store_cursor *c, eg_err *err) {
+    const char *target = c->arguments[0];
+    eg_dataset_options options;
+    eg_store_kind kind;
+    eg_status rc = parse_age(c->arguments[1], &c->before_day, err);
+    if (rc == EG_OK)
+        rc = eg_store_probe(target, &kind, err);
+    if (rc != EG_OK)
+        return rc;
+    eg_dataset_defaults(&options, EARLGREY_VERSION);
+    if (kind != EG_NO_DATABASE)
+        rc = eg_store_open(target, eg_run_poll(&c->run), &c->expiring, err);
+    else if (eg_is_dataset(target))
+        rc = eg_dataset_open(target, &options, &eg_sqlite_manifest, eg_run_poll(&c->run),
+                             &c->expiring, err);
+    else
+        rc = fail_no_dataset(target, ", or an SQLite store", err);
+    return rc == EG_OK ? c->expiring->ops->lock(c->expiring, err) : rc;
+}
+
+static eg_status next_expired(store_cursor *c, eg_err *err) {
+    eg_status rc = c->expiring->ops->expire(c->expiring, c->before_day, &c->expired, err);
+    if (rc != EG_OK) { /* a store becomes one file again */
+        c->expiring->ops->close(c->expiring);
+        c->expiring = NULL;
+    }
+    return rc;
+}
+
 static eg_status open_ingest(store_cursor *c, eg_err *err) {
     eg_dataset_options options;
     eg_ingest_options how = {.poll = eg_run_poll(&c->run)};
@@ -260,9 +345,10 @@ static eg_status open_ingest(store_cursor *c, eg_err *err) {
 
 /* The next capture or file. */
 static eg_status next_row(store_cursor *c, eg_err *err) {
-    eg_status rc = c->ingest != NULL   ? eg_ingest_next(c->ingest, &c->row, err)
-                   : c->verify != NULL ? eg_verify_next(c->verify, &c->file, err)
-                                       : EG_DONE;
+    eg_status rc = c->ingest != NULL     ? eg_ingest_next(c->ingest, &c->row, err)
+                   : c->verify != NULL   ? eg_verify_next(c->verify, &c->file, err)
+                   : c->expiring != NULL ? next_expired(c, err)
+                                         : EG_DONE;
     c->is_at_end = rc != EG_OK;
     c->n++;
     return rc == EG_DONE ? EG_OK : rc;
@@ -272,8 +358,7 @@ static eg_status compact(store_cursor *c, eg_err *err) {
     eg_dataset_options options;
     eg_store *store;
     if (!eg_is_dataset(c->arguments[0]))
-        return eg_fail(err, EG_MISUSE, -1, "%s: no dataset there: expected a directory with a %s",
-                       c->arguments[0], EG_DATASET_MANIFEST);
+        return fail_no_dataset(c->arguments[0], "", err);
     eg_dataset_defaults(&options, EARLGREY_VERSION);
     eg_status rc = eg_dataset_open(c->arguments[0], &options, &eg_sqlite_manifest,
                                    eg_run_poll(&c->run), &store, err);
@@ -304,10 +389,13 @@ static int store_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     for (int a = 0; a < k->n_required && rc == EG_OK; a++)
         if (c->arguments[a] == NULL)
             rc = eg_fail(&err, EG_MISUSE, -1, "%s: an argument is missing: expected %s", k->name,
-                         k == &ingest_kind ? "captures and where to store them"
-                                           : "a dataset's directory");
+                         k == &ingest_kind   ? "captures and where to store them"
+                         : k == &expire_kind ? "what is to be expired, and an age"
+                                             : "a dataset's directory");
     if (rc == EG_OK && k == &compact_kind)
         rc = compact(c, &err);
+    else if (rc == EG_OK && k == &expire_kind)
+        rc = open_expire(c, &err);
     else if (rc == EG_OK && k == &verify_kind)
         rc = eg_verify_open(c->arguments[0], &eg_sqlite_manifest, eg_run_poll(&c->run), &c->verify,
                             &err);
@@ -394,6 +482,20 @@ static void verify_column(sqlite3_context *ctx, const store_cursor *c, int colum
     }
 }
 
+static void expire_column(sqlite3_context *ctx, const store_cursor *c, int column) {
+    char day[EG_TIME_TEXT_MAX];
+    if (column == EXPIRE_DAY) {
+        eg_time_format(c->expired.day * EG_DAY_MS, day);
+        sqlite3_result_text(ctx, day, (int)strlen("2007-07-26"), SQLITE_TRANSIENT);
+    } else if (column == EXPIRE_FLOWS) {
+        sqlite3_result_int64(ctx, c->expired.n_rows);
+    } else if (column == EXPIRE_BYTES) {
+        sqlite3_result_int64(ctx, c->expired.n_bytes);
+    } else if (column < EXPIRE_SURPLUS) {
+        eg_sql_result_text(ctx, c->arguments[column - EXPIRE_TARGET]);
+    }
+}
+
 static int store_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const store_cursor *c = (const store_cursor *)cursor;
     const store_kind *kind = ((const eg_sql_table *)cursor->pVtab)->kind;
@@ -401,6 +503,8 @@ static int store_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
         ingest_column(ctx, c, column);
     else if (kind == &verify_kind)
         verify_column(ctx, c, column);
+    else if (kind == &expire_kind)
+        expire_column(ctx, c, column);
     else
         compact_column(ctx, c, column);
     return SQLITE_OK;
@@ -420,11 +524,14 @@ static int store_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid) {
     }
 static const sqlite3_module ingest_module = STORE_MODULE(ingest);
 static const sqlite3_module compact_module = STORE_MODULE(compact);
+static const sqlite3_module expire_module = STORE_MODULE(expire);
 static const sqlite3_module verify_module = STORE_MODULE(verify);
 
 int eg_register_ingest(eg_connection *c) {
     int rc = eg_sql_module(c, "netflow_ingest", &ingest_module);
     if (rc == SQLITE_OK)
         rc = eg_sql_module(c, "netflow_compact", &compact_module);
+    if (rc == SQLITE_OK)
+        rc = eg_sql_module(c, "netflow_expire", &expire_module);
     return rc == SQLITE_OK ? eg_sql_module(c, "netflow_verify", &verify_module) : rc;
 }

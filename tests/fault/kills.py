@@ -1,9 +1,9 @@
-"""kill -9 of an ingest: at random moments, and after each of its system calls.
+"""kill -9 of an ingest, or of dropping a day: at random moments, and after each system call.
 
 What is there afterwards, by the manifest or in the store, is the captures stored before and all
-or nothing of the one that was being stored. The next ingest stores it, or finds it there; then
-the bare directory holds what the manifest says, or the store is sound, and nothing is left
-over."""
+or nothing of the one that was being stored, or of the day. The next run does it, or finds it
+done; then the bare directory holds what the manifest says, or the store is sound, and nothing is
+left over."""
 
 import glob
 import os
@@ -18,6 +18,7 @@ import time
 PROGRAM = ["./earlgrey-lua", "scripts/ingest.lua"]
 FIRST, SECOND = "samples/softflowd-v5-sampled-s10.pcap", "samples/softflowd-v5-ndpi-adj.pcap"
 N_FIRST, N_SECOND = 488, 7627
+OLD_AND_NEW, DAY_TO_KEEP, N_OLD, N_NEW = "samples", "2023-11-15", 8115, 870
 N_RANDOM = 200
 MANY = 15  # calls of one kind, beyond which some are left out
 CALLS = "write,pwrite64,fsync,fdatasync,rename,renameat,mkdir,mkdirat,unlink,unlinkat,openat,ftruncate"
@@ -33,8 +34,8 @@ def case(claim, why=""):
         ok(claim)
 
 
-def ingest(capture, dataset, wrapper=()):
-    return subprocess.run([*wrapper, *PROGRAM, capture, "--to", dataset], stdout=subprocess.DEVNULL,
+def ingest(*arguments, wrapper=()):
+    return subprocess.run([*wrapper, *PROGRAM, *arguments], stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL).returncode
 
 
@@ -45,11 +46,14 @@ def flows(dataset):
 class Dataset:
     """A Parquet dataset that holds the first capture."""
 
-    name, calls_at_least, n_before = "dataset", 100, N_FIRST
+    name, calls_at_least, n_before, n_after, source = "dataset", 100, N_FIRST, N_FIRST + N_SECOND, FIRST
 
     def __init__(self, folder):
-        self.seed, self.path = os.path.join(folder, "seed"), os.path.join(folder, "trial")
-        ingest(FIRST, self.seed)
+        self.seed, self.path = os.path.join(folder, self.name + " seed"), os.path.join(folder, self.name)
+        ingest(self.source, "--to", self.seed)
+
+    def arguments(self):
+        return [SECOND, "--to", self.path]
 
     def begin(self):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -75,13 +79,16 @@ class Dataset:
 class Store:
     """An SQLite store that holds the first capture: the second one is inserted."""
 
-    name, calls_at_least, n_before = "store", 50, N_FIRST
+    name, calls_at_least, n_before, n_after, source = "store", 50, N_FIRST, N_FIRST + N_SECOND, FIRST
 
     def __init__(self, folder):
-        self.folder = os.path.join(folder, self.name.replace(" ", "-"))
-        self.path, self.seed = os.path.join(self.folder, "flows.db"), os.path.join(folder, "seed.db")
+        self.folder = os.path.join(folder, self.name)
+        self.path, self.seed = os.path.join(self.folder, "flows.db"), os.path.join(folder, self.name + " seed.db")
         if self.n_before > 0:
-            ingest(FIRST, self.seed)
+            ingest(self.source, "--to", self.seed)
+
+    def arguments(self):
+        return [SECOND, "--to", self.path]
 
     def begin(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -106,32 +113,50 @@ class Store:
 class NewStore(Store):
     """No store: the capture is written as whole b-trees."""
 
-    name, calls_at_least, n_before = "new store", 40, 0
+    name, calls_at_least, n_before, n_after = "new store", 40, 0, N_SECOND
+
+
+class OldDataset(Dataset):
+    """A Parquet dataset of two days: the older one is dropped."""
+
+    name, calls_at_least, n_before, n_after, source = "expiring dataset", 8, N_OLD + N_NEW, N_NEW, OLD_AND_NEW
+
+    def arguments(self):
+        return ["--expire", DAY_TO_KEEP, self.path]
+
+
+class OldStore(Store):
+    """An SQLite store of two days: the older one is dropped."""
+
+    name, calls_at_least, n_before, n_after, source = "expiring store", 30, N_OLD + N_NEW, N_NEW, OLD_AND_NEW
+
+    def arguments(self):
+        return ["--expire", DAY_TO_KEEP, self.path]
 
 
 def fault_of(target, was_stored):
     """What is wrong with a target after a kill, or "". Mends it by the next ingest."""
     n = target.flows()
-    if n not in (target.n_before, target.n_before + N_SECOND):
+    if n not in (target.n_before, target.n_after):
         return "%d flows after the kill" % n
-    was_stored[n > target.n_before] += 1
-    if ingest(SECOND, target.path) != 0:
-        return "the next ingest fails"
-    if target.flows() != target.n_before + N_SECOND:
-        return "%d flows after the next ingest" % target.flows()
+    was_stored[n == target.n_after] += 1
+    if ingest(*target.arguments()) != 0:
+        return "the next one fails"
+    if target.flows() != target.n_after:
+        return "%d flows after the next one" % target.flows()
     return target.fault()
 
 
 def kill_at_random(target, n_kills):
     target.begin()
     started = time.monotonic()
-    ingest(SECOND, target.path)
+    ingest(*target.arguments())
     whole_s = time.monotonic() - started
     random.seed(4)
     was_stored, why = [0, 0], ""
     for i in range(n_kills):
         target.begin()
-        process = subprocess.Popen([*PROGRAM, SECOND, "--to", target.path], stdout=subprocess.DEVNULL,
+        process = subprocess.Popen([*PROGRAM, *target.arguments()], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0, whole_s * 1.1))
         process.kill()
@@ -140,9 +165,9 @@ def kill_at_random(target, n_kills):
         if why:
             why = "kill %d: %s" % (i, why)
             break
-    case("%s: after each of %d kills at random moments a capture is there wholly or not at all" % (target.name, n_kills),
+    case("%s: after each of %d kills at random moments it was done wholly or not at all" % (target.name, n_kills),
          why)
-    case("%s: some of these kills came before and some after it was stored" % target.name,
+    case("%s: some of these kills came before and some after it was done" % target.name,
          "" if why or all(was_stored) else "%d before, %d after" % tuple(was_stored))
 
 
@@ -156,9 +181,9 @@ def kill_at_calls(target):
         while not why:
             target.begin()
             nth += 1 + nth // MANY
-            # Beyond the last one the ingest ends by itself.
-            status = ingest(SECOND, target.path, ["strace", "-qq", "-f", "-o", "/dev/null", "-e", "trace=" + call, "-e",
-                                                  "inject=%s:signal=KILL:when=%d" % (call, nth)])
+            # Beyond the last one it ends by itself.
+            status = ingest(*target.arguments(), wrapper=["strace", "-qq", "-f", "-o", "/dev/null", "-e", "trace=" + call,
+                                                          "-e", "inject=%s:signal=KILL:when=%d" % (call, nth)])
             if status == 0:
                 break
             n += 1
@@ -166,14 +191,15 @@ def kill_at_calls(target):
             if why:
                 why = "kill at %s %d: %s" % (call, nth, why)
     case("%s: after a kill at each system call that changes something, too" % target.name, why)
-    case("%s: these are at least %d calls, before and after it was stored" % (target.name, target.calls_at_least),
+    case("%s: these are at least %d calls, before and after it was done" % (target.name, target.calls_at_least),
          "" if why or (n >= target.calls_at_least and all(was_stored)) else "%d calls, %s" % (n, was_stored))
     print("# %s: %d system calls" % (target.name, n))
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for kind, n_kills in ((Dataset, N_RANDOM), (Store, N_RANDOM // 5), (NewStore, N_RANDOM // 5)):
+        for kind, n_kills in ((Dataset, N_RANDOM), (Store, N_RANDOM // 5), (NewStore, N_RANDOM // 5),
+                              (OldDataset, N_RANDOM // 5), (OldStore, N_RANDOM // 5)):
             target = kind(folder)
             kill_at_random(target, n_kills)
             kill_at_calls(target)
