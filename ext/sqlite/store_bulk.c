@@ -2,6 +2,9 @@
 ** Sorting is by words of which the lower bits are a row's number: a stable sort of them by
 ** start, then by address, orders by both. Rows are numbered anew once they are in the order
 ** of the table, so that equal keys come in the order of their rowids.
+**
+** A worker sorts and writes the runs of some rows while these are written to the table, and
+** later merges the entries of an index while pages are made of those before.
 */
 #include "sqlite/store_bulk.h"
 
@@ -13,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/pool.h"
 #include "base/radix.h"
 #include "flow/address_order.h"
 #include "sqlite/btree_write.h"
@@ -22,6 +26,7 @@
 #define START_BIAS (INT64_C(1) << (START_BITS - 1))
 #define MERGE_BYTES (64u << 20) /* for all runs of an index */
 #define POLL_ROWS 65536
+#define BLOCK_ENTRIES 65536
 #define GATHER_ROWS 256
 
 _Static_assert(EG_ROWS_MAX <= 1u << ROW_BITS, "a row's number fits the lower bits");
@@ -45,8 +50,19 @@ typedef struct runs {
     int64_t n_entries;
 } runs;
 
+/* What the worker does beside write_rows. */
+typedef struct runs_job {
+    eg_job job; /* must be first */
+    eg_bulk *bulk;
+    const eg_rows *rows;
+    const uint32_t *src_keys, *dst_keys;
+    eg_status rc;
+    eg_err err;
+} runs_job;
+
 struct eg_bulk {
     char *path;
+    eg_pool *pool;
     int fd;
     eg_page_file *file;
     eg_btree *table;
@@ -120,9 +136,11 @@ eg_status eg_bulk_open(const char *path, const uint32_t roots[EG_STORE_INDEXES +
     b->spare = malloc(EG_ROWS_MAX * sizeof *b->spare);
     b->row_of = malloc(EG_ROWS_MAX * sizeof *b->row_of);
     b->entries = malloc(EG_ROWS_MAX * sizeof *b->entries);
+    eg_status rc = eg_pool_open(1, &b->pool, err);
     bool ok = b->path != NULL && b->words != NULL && b->spare != NULL && b->row_of != NULL &&
               b->entries != NULL;
-    eg_status rc = ok ? EG_OK : eg_fail_nomem(err, "a store");
+    if (rc == EG_OK && !ok)
+        rc = eg_fail_nomem(err, "a store");
     if (rc == EG_OK && (b->fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
         rc = fail_io(b, "cannot be opened", err);
     for (int i = 0; i < EG_STORE_INDEXES && rc == EG_OK; i++)
@@ -141,6 +159,7 @@ eg_status eg_bulk_open(const char *path, const uint32_t roots[EG_STORE_INDEXES +
 void eg_bulk_close(eg_bulk *b) {
     if (b == NULL)
         return;
+    eg_pool_close(b->pool);
     eg_btree_close(b->table);
     eg_page_file_close(b->file);
     if (b->fd >= 0)
@@ -220,14 +239,18 @@ static void count_up(eg_bulk *b, uint32_t n) {
         b->words[i] = i;
 }
 
-static eg_status add_runs(eg_bulk *b, const eg_rows *r, const uint32_t *src_keys,
-                          const uint32_t *dst_keys, eg_err *err) {
+/* The order of the table is that of the first index. */
+static void order_rows(eg_bulk *b, const eg_rows *r, const uint32_t *src_keys) {
     uint32_t n = r->n_rows;
-    /* The order of the table is that of the first index. */
     sort_by_start(b, n, r->v.START_MS, NULL);
     sort_by(b, n, src_keys, NULL);
     for (uint32_t i = 0; i < n; i++)
         b->row_of[i] = row_in(b->words[i]);
+}
+
+static eg_status add_runs(eg_bulk *b, const eg_rows *r, const uint32_t *src_keys,
+                          const uint32_t *dst_keys, eg_err *err) {
+    uint32_t n = r->n_rows;
     count_up(b, n);
     eg_status rc = add_run(b, EG_INDEX_SRCADDR, n, src_keys, r->v.START_MS, err);
     if (rc == EG_OK) {
@@ -248,6 +271,11 @@ static eg_status add_runs(eg_bulk *b, const eg_rows *r, const uint32_t *src_keys
         rc = add_run(b, EG_INDEX_DSTADDR, n, dst_keys, r->v.START_MS, err);
     }
     return rc;
+}
+
+static void run_runs(eg_job *job) {
+    runs_job *j = (runs_job *)job;
+    j->rc = add_runs(j->bulk, j->rows, j->src_keys, j->dst_keys, &j->err);
 }
 
 /* An IPv4 exporter is a number, another one a text. */
@@ -296,12 +324,24 @@ eg_status eg_bulk_add(eg_bulk *b, const eg_rows *rows, const eg_intern *texts, e
         src_keys[i] = eg_ip4_text_key(rows->v.SRCADDR[i]);
         dst_keys[i] = eg_ip4_text_key(rows->v.DSTADDR[i]);
     }
-    if (rc == EG_OK)
-        rc = add_runs(b, rows, src_keys, dst_keys, err);
+    if (rc == EG_OK) {
+        runs_job beside = {.job.run = run_runs,
+                           .bulk = b,
+                           .rows = rows,
+                           .src_keys = src_keys,
+                           .dst_keys = dst_keys};
+        order_rows(b, rows, src_keys);
+        eg_pool_submit(b->pool, &beside.job);
+        rc = write_rows(b, rows, texts, err);
+        eg_pool_wait(b->pool, &beside.job);
+        if (rc == EG_OK && beside.rc != EG_OK) {
+            rc = beside.rc;
+            if (err != NULL)
+                *err = beside.err;
+        }
+    }
     free(src_keys);
     free(dst_keys);
-    if (rc == EG_OK)
-        rc = write_rows(b, rows, texts, err);
     b->n_rows += n;
     return rc;
 }
@@ -367,6 +407,35 @@ static eg_status advance(const eg_bulk *b, const runs *from, const merge *m, mer
     return EG_OK;
 }
 
+/* Entries in order, by the worker: one block is merged while another becomes pages. */
+typedef struct block {
+    eg_job job; /* must be first */
+    const eg_bulk *bulk;
+    const runs *from;
+    merge *merge;
+    entry *entries; /* [BLOCK_ENTRIES] owned */
+    size_t n;       /* 0: there are no more */
+    eg_status rc;
+    eg_err err;
+} block;
+
+static void fill_block(eg_job *job) {
+    block *k = (block *)job;
+    merge *m = k->merge;
+    k->rc = EG_OK;
+    for (k->n = 0; k->n < BLOCK_ENTRIES && m->n > 0 && k->rc == EG_OK;) {
+        merge_run *least = m->heap[0];
+        k->entries[k->n++] = least->head;
+        k->rc = advance(k->bulk, k->from, m, least, &k->err);
+        if (k->rc == EG_DONE) {
+            m->heap[0] = m->heap[--m->n];
+            k->rc = EG_OK;
+        }
+        if (k->rc == EG_OK && m->n > 0)
+            sift(m, 0);
+    }
+}
+
 static void close_merge(merge *m) {
     free(m->runs);
     free(m->heap);
@@ -417,32 +486,61 @@ static void make_record(eg_record *to, eg_store_index index, const entry *e) {
     eg_record_integer(to, (int64_t)(e->lo & ((UINT64_C(1) << ROWID_BITS) - 1)));
 }
 
-static eg_status write_index(eg_bulk *b, eg_store_index index, eg_err *err) {
-    const runs *from = &b->indexes[index];
-    merge m;
-    eg_btree *tree = NULL;
-    eg_status rc = open_merge(b, from, &m, err);
-    if (rc == EG_OK)
-        rc = eg_btree_open(b->file, b->roots[1 + index], true, &tree, err);
-    for (int64_t i = 0; rc == EG_OK && m.n > 0; i++) {
-        merge_run *least = m.heap[0];
-        make_record(&b->record, index, &least->head);
+static eg_status add_block(eg_bulk *b, eg_store_index index, const block *k, eg_btree *tree,
+                           eg_err *err) {
+    eg_status rc = check_host(b, err);
+    for (size_t i = 0; i < k->n && rc == EG_OK; i++) {
+        make_record(&b->record, index, &k->entries[i]);
         size_t n_bytes = eg_record_join(&b->record);
         rc = eg_btree_add(tree, 0, b->record.bytes, n_bytes, err);
-        if (rc == EG_OK)
-            rc = advance(b, from, &m, least, err);
-        if (rc == EG_DONE) {
-            m.heap[0] = m.heap[--m.n];
-            rc = EG_OK;
-        }
-        if (rc == EG_OK && m.n > 0)
-            sift(&m, 0);
-        if (rc == EG_OK && i % POLL_ROWS == 0)
-            rc = check_host(b, err);
     }
+    return rc;
+}
+
+static eg_status merge_blocks(eg_bulk *b, eg_store_index index, merge *m, block blocks[2],
+                              eg_btree *tree, eg_err *err) {
+    eg_status rc = EG_OK;
+    for (int i = 0; i < 2; i++) {
+        blocks[i] = (block){.job.run = fill_block,
+                            .bulk = b,
+                            .from = &b->indexes[index],
+                            .merge = m,
+                            .entries = malloc(BLOCK_ENTRIES * sizeof(entry))};
+        if (blocks[i].entries == NULL)
+            rc = eg_fail_nomem(err, "entries of an index");
+    }
+    if (rc != EG_OK)
+        return rc;
+    eg_pool_submit(b->pool, &blocks[0].job);
+    for (int i = 0;; i ^= 1) {
+        block *k = &blocks[i];
+        eg_pool_wait(b->pool, &k->job);
+        if (rc == EG_OK && k->rc != EG_OK) {
+            rc = k->rc;
+            if (err != NULL)
+                *err = k->err;
+        }
+        if (rc != EG_OK || k->n == 0)
+            return rc;
+        eg_pool_submit(b->pool, &blocks[i ^ 1].job);
+        rc = add_block(b, index, k, tree, err);
+    }
+}
+
+static eg_status write_index(eg_bulk *b, eg_store_index index, eg_err *err) {
+    merge m;
+    block blocks[2] = {0};
+    eg_btree *tree = NULL;
+    eg_status rc = open_merge(b, &b->indexes[index], &m, err);
+    if (rc == EG_OK)
+        rc = eg_btree_open(b->file, b->roots[1 + index], true, &tree, err);
+    if (rc == EG_OK)
+        rc = merge_blocks(b, index, &m, blocks, tree, err);
     if (rc == EG_OK)
         rc = eg_btree_finish(tree, err);
     eg_btree_close(tree);
+    for (int i = 0; i < 2; i++)
+        free(blocks[i].entries);
     close_merge(&m);
     return rc;
 }

@@ -23,7 +23,8 @@
 #include "fault_run.h"
 
 /* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time, a +
-** for FOLDER-new to be deleted and, the sweep being long, for every 9th allocation only. */
+** for FOLDER-new and FOLDER-new.db to be deleted and, the sweep being long, for every 9th
+*allocation only. */
 
 static const char *const STATEMENTS[] = {
     "!SELECT count(*) FROM netflow_pcap('$/plain.pcap')",
@@ -89,6 +90,20 @@ static const char *const STATEMENTS[] = {
     "SELECT status, rows FROM netflow_verify('$-text')",
     "SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$-text')",
     "+SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$-new')",
+    "!SELECT count(*) FROM netflow('$.db')",
+    "SELECT * FROM netflow('$.db')",
+    "SELECT srcaddr, bytes FROM netflow('$.db') WHERE srcaddr = (SELECT min(srcaddr) FROM "
+    "netflow_pcap('$/plain.pcap')) AND start_time > '2007'",
+    "SELECT count(*) FROM netflow('$.db') WHERE ip4_in(dstaddr, '10.0.0.0/8') AND exporter > '1'",
+    "SELECT * FROM netflow_active('$.db', 5)",
+    "SELECT * FROM netflow_audit('$.db')",
+    "SELECT * FROM netflow_expire('$.db', '1990-01-01')",
+    "SELECT * FROM netflow_expire('$-text', '1990-01-01')",
+    "SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$.db')",
+    "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new.db') i, "
+    "netflow_expire('$-new.db', '2100-01-01') e",
+    "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new') i, "
+    "netflow_expire('$-new', '2100-01-01') e",
     "SELECT ip4_num('1.2.3.4'), ip4_text(16909060), ip4_in('1.2.3.4', '1.0.0.0/8'), "
     "ip4_prefix('1.2.3.4', 24), protocol_name(6), tcp_flags_text(18), earlgrey_version()",
     "SELECT count(*) FROM netflow_pcap('$/missing.pcap')",

@@ -73,11 +73,14 @@ void fault_run(sqlite3 *db, const char *sql, outcome *out) {
 void fault_store(const char *folder) {
     static const char *const kinds[] = {"text", "uint32"};
     sqlite3 *db = fault_open();
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         outcome out;
-        char *sql = sqlite3_mprintf("SELECT 1 / (rows > 0) FROM netflow_ingest('%q/plain.pcap', "
-                                    "'%q-%s', 'addresses=%s')",
-                                    folder, folder, kinds[i], kinds[i]);
+        char *sql = i < 2 ? sqlite3_mprintf("SELECT 1 / (rows > 0) FROM netflow_ingest("
+                                            "'%q/plain.pcap', '%q-%s', 'addresses=%s')",
+                                            folder, folder, kinds[i], kinds[i])
+                          : sqlite3_mprintf("SELECT 1 / (rows > 0) FROM netflow_ingest("
+                                            "'%q/plain.pcap', '%q.db')",
+                                            folder, folder);
         fault_run(db, sql, &out);
         if (out.rc != SQLITE_DONE || out.n_rows != 1) {
             fprintf(stderr, "cannot store: %s\n", out.message);
@@ -94,9 +97,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 void fault_remove(const char *folder) {
+    static const char *const ends[] = {"-new", "-new.db", "-new.db-journal", "-new.db-wal",
+                                       "-new.db-shm"};
     char path[4096];
-    snprintf(path, sizeof path, "%s-new", folder);
-    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(path, sizeof path, "%s%s", folder, ends[i]);
+        (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    }
 }
 
 bool fault_same(const outcome *a, const outcome *b) {
