@@ -333,8 +333,17 @@ static int m_values(lua_State *L) {
 
 #define CSV_BYTES 65536 /* enough for one text */
 
+static bool needs_quotes(const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"' || text[i] == ',' || text[i] == '\r' || text[i] == '\n') {
+            return true;
+        }
+    }
+    return n == 0;
+}
+
 static void add_csv_text(luaL_Buffer *b, const char *text, size_t n) {
-    if (n > 0 && strcspn(text, "\",\r\n") >= n) {
+    if (!needs_quotes(text, n)) {
         luaL_addlstring(b, text, n);
         return;
     }

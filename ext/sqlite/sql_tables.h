@@ -9,8 +9,9 @@ int eg_register_flows(eg_connection *c);  /* netflow_pcap, netflow_parquet, netf
 int eg_register_groups(eg_connection *c); /* netflow_active, netflow_top */
 int eg_register_series(eg_connection *c); /* netflow_series */
 int eg_register_ledger(eg_connection *c); /* netflow_audit, netflow_loss, netflow_scan_stats */
-int eg_register_ingest(eg_connection *c); /* netflow_ingest, netflow_compact, netflow_expire, netflow_verify */
-int eg_register_functions(sqlite3 *db);   /* scalars: nothing that opens files */
+int eg_register_ingest(
+    eg_connection *c); /* netflow_ingest, netflow_compact, netflow_expire, netflow_verify */
+int eg_register_functions(sqlite3 *db); /* scalars: nothing that opens files */
 
 /* ip4_in(addr, cidr); the tables overload it to see it as a constraint. */
 void eg_sql_ip4_in(sqlite3_context *ctx, int argc, sqlite3_value **argv);

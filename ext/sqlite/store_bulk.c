@@ -106,9 +106,11 @@ eg_status eg_bulk_roots(const eg_database *d, uint32_t roots[EG_STORE_INDEXES + 
     return rc;
 }
 
-/* A file without a name beside the store. */
+/* A file without a name beside the store. Until it is deleted, which a kill can prevent, it has one
+** by which the next writer knows it: NAME-RANDOM.tmp, where the path is NAME-PID.tmp. */
 static eg_status open_unnamed(const eg_bulk *b, int *fd, eg_err *err) {
-    char *name = sqlite3_mprintf("%s-XXXXXX.tmp", b->path);
+    int n = (int)strlen(b->path) - (int)strlen(".tmp");
+    char *name = sqlite3_mprintf("%.*sXXXXXX.tmp", n > 0 ? n : 0, b->path);
     if (name == NULL)
         return eg_fail_nomem(err, "a name");
     *fd = mkostemps(name, (int)strlen(".tmp"), O_CLOEXEC);

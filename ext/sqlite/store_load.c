@@ -162,7 +162,11 @@ static eg_status store_lock(eg_store *base, eg_err *err) {
     sql_store *s = (sql_store *)base;
     while (!s->is_locked) {
         bool is_new = true;
-        eg_status rc = eg_db_begin(&s->file, err);
+        /* Without memory an earlier one may not have been rolled back. */
+        eg_status rc =
+            sqlite3_get_autocommit(s->file.db) ? EG_OK : eg_db_run(&s->file, "ROLLBACK", err);
+        if (rc == EG_OK)
+            rc = eg_db_begin(&s->file, err);
         if (rc != EG_OK && s->poll.poll != NULL && s->poll.poll(s->poll.arg))
             return eg_fail(err, EG_INTERRUPT, -1, "interrupted");
         bool is_others = has_moved(s);

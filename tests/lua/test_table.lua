@@ -99,4 +99,39 @@ tap.case("a result without rows is an empty array in JSON", function()
   tap.equal(result.new({ "a" }, {}):json(), "[]")
 end)
 
+tap.case("a statement's own CSV is the module's, to the byte", function()
+  local conn <close> = assert(earlgrey.open())
+  local sql = [[WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+    SELECT i * 4611686018427387 * (1 - i % 2 * 2) AS n, i / 7.0 AS x, 1e15 * i AS y, NULL AS z, '' AS "e, f",
+    substr('a"b,c' || char(13, 10), 1, i % 8) AS t, CAST('x,' AS BLOB) AS b, CAST(x'410042' AS TEXT) AS u, zeroblob(0) AS o FROM n
+    UNION ALL SELECT -9223372036854775807 - 1, 0, 9e999, 'é', '"', 'plain', x'22', '', NULL]]
+  local stmt <close> = assert(conn:prepare(sql))
+  local n, lines, texts = #stmt:columns(), {}, {}
+  for values in stmt.values, stmt do
+    lines[#lines + 1] = csv.line(values, n)
+  end
+  stmt:reset()
+  for text, message in stmt.csv, stmt do
+    tap.equal(message, nil)
+    texts[#texts + 1] = text
+  end
+  tap.ok(#texts > 3, "a part at a time")
+  tap.ok(table.concat(texts) == table.concat(lines))
+  tap.equal(stmt:csv(), nil)
+end)
+
+tap.case("a statement that fails behind some rows gives them as CSV, too", function()
+  local conn <close> = assert(earlgrey.open())
+  local stmt <close> = assert(conn:prepare("SELECT abs(a) AS b FROM (SELECT -5 AS a UNION ALL SELECT 7 UNION ALL "
+    .. "SELECT -9223372036854775807 - 1)"))
+  local text, message, code = stmt:csv()
+  tap.equal(text, "5\r\n7\r\n")
+  tap.equal(message, "integer overflow")
+  tap.equal(code, "SQLITE_ERROR")
+  local nothing <close> = assert(conn:prepare("SELECT abs(-9223372036854775807 - 1)"))
+  text, message = nothing:csv()
+  tap.equal(text, nil)
+  tap.equal(message, "integer overflow")
+end)
+
 return tap.finish()
