@@ -222,9 +222,9 @@ eg_status eg_leaf_begin(const eg_pages *f, const eg_leaf *leaf, const uint8_t *p
 
 eg_status eg_leaf_next(eg_leaf_rows *rows, eg_leaf_row *row, eg_err *err) {
     const eg_pages *f = rows->file;
-    const uint8_t *end = rows->page + f->page_bytes;
     if (rows->at == rows->n)
         return EG_DONE;
+    const uint8_t *end = rows->page + f->page_bytes;
     uint32_t offset = eg_be16(rows->page + LEAF_HEADER + 2 * rows->at++);
     uint64_t n_bytes, rowid;
     if (offset < LEAF_HEADER || offset >= f->page_bytes)

@@ -46,6 +46,7 @@ void eg_leaf_walk_close(eg_leaf_walk *w); /* NULL is allowed */
 
 /* ---- Rows of a leaf */
 
+/* A zeroed one has none. */
 typedef struct eg_leaf_rows {
     const eg_pages *file;
     const uint8_t *page; /* [page_bytes] borrowed */

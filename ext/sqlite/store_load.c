@@ -200,9 +200,15 @@ static eg_status store_find(eg_store *base, const eg_capture_id *id, bool *found
     return eg_captures_find(&((sql_store *)base)->file, id, found, err);
 }
 
+/* Asked without the lock: of a file that was exchanged the answer does not matter. */
 static eg_status store_has_file(eg_store *base, const char *file, int64_t n_bytes, int64_t time_ns,
                                 bool *found, eg_err *err) {
-    return eg_captures_has_file(&((sql_store *)base)->file, file, n_bytes, time_ns, found, err);
+    const sql_store *s = (sql_store *)base;
+    eg_status rc = eg_captures_has_file(&s->file, file, n_bytes, time_ns, found, err);
+    if (rc == EG_OK || rc == EG_NOMEM || !has_moved(s))
+        return rc;
+    *found = false;
+    return EG_OK;
 }
 
 static eg_status store_partial(eg_store *base, eg_stored_capture **list, size_t *n, eg_err *err) {

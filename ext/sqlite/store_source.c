@@ -50,7 +50,7 @@ typedef struct store_source {
     eg_vector_set missing; /* asked for, and not in a store */
     bool by_index, is_serial;
     int64_t next_id, max_id, total_bytes;
-    atomic_llong n_done;  /* rows' ids that are done with; bytes of leaves */
+    atomic_llong n_done;  /* rows' ids that are done with */
     uint32_t *file_codes; /* [n_file_codes] of captures, UINT32_MAX: not asked yet */
     int64_t n_file_codes;
     eg_pages pages;
@@ -424,8 +424,7 @@ static void piece_close(eg_piece *base, eg_scan_stats *stats) {
     sqlite3_reset(r->rows);
     r->next = s->idle;
     s->idle = r;
-    atomic_fetch_add(&s->n_done,
-                     s->walk != NULL ? p->n_leaves * (int64_t)s->pages.page_bytes : p->n_ids);
+    atomic_fetch_add(&s->n_done, p->n_ids);
     if (stats != NULL) {
         stats->rows_read += p->n_rows;
         stats->bytes_read += (int64_t)misses * 4096 + p->n_pages * s->pages.page_bytes;
@@ -468,13 +467,20 @@ static eg_status choose_rows(store_source *s, store_piece *p, eg_err *err) {
     int64_t first, last;
     if (s->walk != NULL) {
         p->is_done = true;
-        return eg_leaf_walk_next(s->walk, p->leaves, PIECE_LEAVES, &p->n_leaves, err);
+        eg_status rc = eg_leaf_walk_next(s->walk, p->leaves, PIECE_LEAVES, &p->n_leaves, err);
+        if (rc != EG_OK)
+            return rc;
+        first = s->next_id;
+        last = p->leaves[p->n_leaves - 1].last;
+        last = last < s->max_id ? last : s->max_id;
+        s->next_id = last;
+    } else {
+        eg_status rc = next_range(s, &first, &last, err);
+        if (rc != EG_OK)
+            return rc;
+        ask_for(p, first, last);
     }
-    eg_status rc = next_range(s, &first, &last, err);
-    if (rc != EG_OK)
-        return rc;
-    ask_for(p, first, last);
-    p->n_ids = last - first + 1;
+    p->n_ids = (int64_t)((uint64_t)last - (uint64_t)first);
     return EG_OK;
 }
 
@@ -506,8 +512,7 @@ static void source_progress(const eg_source *base, int64_t *done_bytes, int64_t 
     const store_source *s = (const store_source *)base;
     int64_t n_done = atomic_load(&s->n_done);
     *total_bytes = s->total_bytes;
-    *done_bytes = s->walk != NULL ? n_done
-                  : s->max_id <= 0
+    *done_bytes = s->max_id <= 0 || n_done < 0
                       ? 0
                       : (int64_t)((double)s->total_bytes * (double)n_done / (double)s->max_id);
     *done_bytes = *done_bytes > s->total_bytes ? s->total_bytes : *done_bytes;
