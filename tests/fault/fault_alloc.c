@@ -24,7 +24,7 @@
 
 /* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time, a +
 ** for FOLDER-new and FOLDER-new.db to be deleted and, the sweep being long, for every 9th
-*allocation only. */
+** allocation only; a * for every 61st. */
 
 static const char *const STATEMENTS[] = {
     "!SELECT count(*) FROM netflow_pcap('$/plain.pcap')",
@@ -100,7 +100,7 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_expire('$.db', '1990-01-01')",
     "SELECT * FROM netflow_expire('$-text', '1990-01-01')",
     "SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$.db')",
-    "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new.db') i, "
+    "*SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new.db') i, "
     "netflow_expire('$-new.db', '2100-01-01') e",
     "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new') i, "
     "netflow_expire('$-new', '2100-01-01') e",
@@ -357,9 +357,10 @@ int main(int argc, char **argv) {
 
     fault_store(argv[1]);
     for (size_t i = 0; i < N_STATEMENTS; i++) {
-        bool fresh = STATEMENTS[i][0] == '!', renews = STATEMENTS[i][0] == '+';
+        char first = STATEMENTS[i][0];
+        bool fresh = first == '!', renews = first == '+' || first == '*';
         const char *statement = STATEMENTS[i] + (fresh || renews);
-        manner how = {fresh, renews ? argv[1] : NULL, renews ? 9 : 1};
+        manner how = {fresh, renews ? argv[1] : NULL, first == '+' ? 9 : first == '*' ? 61 : 1};
         fault_expand(statement, argv[1], sql, sizeof sql);
         int rc = sweep(sql, how, false) | sweep(sql, how, true);
         fault_report(rc == 0, "out of memory", statement);
