@@ -12,7 +12,6 @@
 #include "base/bytes.h"
 #include "base/radix.h"
 #include "flow/address_order.h"
-#include "parquet/pq_delta.h"
 #include "parquet/shard_keys.h"
 
 #define MAX_SMALL 65536u          /* values of a column of up to 16 bits */
@@ -24,6 +23,7 @@
 #define PREFETCH_ROWS 16          /* between asking for a slot and looking at it */
 #define BLOOM_VALUE_BITS 8        /* one absent address in 25 or so gets through */
 #define BLOOM_LEAST_ENTRIES 4096u /* of fewer, the dictionary is as quick to look at */
+#define KEY_LEAST_ENTRIES 4096u   /* of fewer numbers, the dictionary is as quick to read */
 
 typedef struct slot {
     uint32_t value;
@@ -402,6 +402,18 @@ static eg_status sort_texts(eg_encoder *e, uint32_t n, uint32_t n_entries, eg_ki
 
 /* ---- Columns */
 
+/* Puts the dictionary's entries once more behind the chunk, packed (parquet/shard_keys.h): of
+** dotted addresses, and of numbers where there are many. */
+static eg_status add_keys(const eg_encoder *e, uint32_t n_entries, eg_kind kind, bool dotted,
+                          eg_pq_chunk_data *out, eg_err *err) {
+    bool is_number = kind == EG_KIND_INT && n_entries >= KEY_LEAST_ENTRIES;
+    if (n_entries == 0 || (!is_number && !(kind == EG_KIND_IP4 && dotted)))
+        return EG_OK;
+    if (eg_shard_keys_write(&out->extra, e->entries, n_entries))
+        out->extra_key = EG_DICTIONARY_KEY;
+    return out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
+}
+
 /* The entries as a dictionary of 32 bits. */
 static const void *narrow_entries(eg_encoder *e, uint32_t n_entries) {
     int32_t *narrow = (int32_t *)e->spare;
@@ -539,10 +551,7 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
         in.codes = NULL;
     if (rc == EG_OK)
         rc = eg_pq_chunk_encode(&in, e->codec, out, err);
-    if (rc == EG_OK && about->kind == EG_KIND_IP4 && options->layout.dotted) {
-        eg_pq_delta_encode_int64(&out->extra, e->entries, in.n_entries);
-        out->extra_key = EG_DICTIONARY_KEY;
-        rc = out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
-    }
+    if (rc == EG_OK)
+        rc = add_keys(e, in.n_entries, about->kind, options->layout.dotted, out, err);
     return rc;
 }

@@ -13,6 +13,8 @@
 #include "flow/address_order.h"
 #include "parquet/pq_encoding.h"
 
+#define FOUND_PART 16 /* of the entries: so many are found one by one, then all are decoded */
+
 #define JULIAN_1970 2440588 /* Julian day number of 1970-01-01 */
 #define DAY_MS INT64_C(86400000)
 
@@ -617,15 +619,27 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
     return EG_OK;
 }
 
-eg_status eg_shard_map_fill_keys(eg_shard_map *m, const uint32_t *keys, uint32_t n, eg_err *err) {
+bool eg_shard_column_takes_keys(const eg_shard_column *c, int64_t *lo, int64_t *hi) {
+    *lo = c->form == EG_SHARD_IP4_TEXT ? 0 : c->lo;
+    *hi = c->form == EG_SHARD_IP4_TEXT ? UINT32_MAX : c->hi;
+    return c->form == EG_SHARD_IP4_TEXT
+               ? c->kind == EG_KIND_IP4
+               : c->kind == EG_KIND_INT && (c->form == EG_SHARD_I32 || c->form == EG_SHARD_U32 ||
+                                            c->form == EG_SHARD_I64 || c->form == EG_SHARD_U64);
+}
+
+eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, const eg_shard_keys *k,
+                                 eg_err *err) {
+    size_t width = eg_vector_width(c->vector), n = k->n_entries;
     m->n_wrong = 0;
-    eg_status rc = reserve(&m->numbers, &m->capacity_bytes, ((size_t)n + 1) * sizeof *keys, err);
+    eg_status rc = reserve(&m->numbers, &m->capacity_bytes, (n + 1) * width, err);
     if (rc != EG_OK)
         return rc;
-    uint32_t *out = m->numbers;
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = eg_ip4_of_text_key(keys[i]);
-    out[n] = 0;
+    store(m->numbers, width, n, 0);
+    for (size_t i = 0; i < n && c->form != EG_SHARD_IP4_TEXT; i++)
+        store(m->numbers, width, i, k->first + k->all[i]);
+    for (size_t i = 0; i < n && c->form == EG_SHARD_IP4_TEXT; i++)
+        ((uint32_t *)m->numbers)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
     return EG_OK;
 }
 
@@ -674,9 +688,42 @@ static eg_status convert_codes(const eg_shard_column *c, const eg_shard_slice *s
     return EG_OK;
 }
 
-static void convert_keys(const eg_pq_vector *v, const uint32_t *keys, uint32_t *out) {
+/* By keys, of which a run of equal codes asks once. When that was done often enough, all are
+** decoded. */
+static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s, void *out,
+                              eg_err *err) {
+    const eg_pq_vector *v = s->rows;
+    eg_shard_keys *k = s->keys;
+    size_t width = eg_vector_width(c->vector);
+    uint64_t last = UINT64_MAX;
+    int64_t key, number = 0;
+    for (uint32_t i = 0; i < v->n_rows; i++) {
+        if (v->valid != NULL && !v->valid[i]) {
+            store(out, width, i, 0);
+            continue;
+        }
+        uint32_t code = v->values.codes[i];
+        if (code != last) {
+            if (k->all == NULL && k->n_found++ > k->n_entries / FOUND_PART) {
+                eg_status rc = eg_shard_keys_decode(k, s->file, err);
+                if (rc != EG_OK)
+                    return rc;
+            }
+            if (!eg_shard_keys_at(k, code, &key))
+                return eg_fail(err, EG_CORRUPT, -1,
+                               "%s: column %s, row %lld: a key that is not the dictionary's",
+                               s->file, c->about->name, (long long)(s->first_row + i));
+            number = eg_shard_number_of_key(c, key);
+            last = code;
+        }
+        store(out, width, i, number);
+    }
+    return EG_OK;
+}
+
+static void convert_only(const eg_pq_vector *v, const eg_shard_only *only, uint32_t *out) {
     for (uint32_t i = 0; i < v->n_rows; i++)
-        out[i] = v->valid == NULL || v->valid[i] ? eg_ip4_of_text_key(keys[v->values.codes[i]]) : 0;
+        out[i] = v->values.codes[i] == only->code ? only->number : only->other;
 }
 
 /* Value by value; one like that before it is not translated again. */
@@ -717,10 +764,12 @@ eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg
                            void *out, eg_err *err) {
     if (s->rows->has_codes && s->map != NULL)
         return convert_codes(c, s, out, err);
-    if (s->rows->has_codes && s->keys != NULL) {
-        convert_keys(s->rows, s->keys, out);
+    if (s->rows->has_codes && s->only != NULL && s->rows->n_nulls == 0) {
+        convert_only(s->rows, s->only, out);
         return EG_OK;
     }
+    if (s->rows->has_codes && s->keys != NULL)
+        return convert_keys(c, s, out, err);
     kernel k = kernel_of(c);
     if (!s->rows->has_codes && k != NULL && k(s->rows->values.any, s->rows->n_rows, out))
         return EG_OK;

@@ -13,8 +13,10 @@
 #include <pthread.h>
 
 #include "base/intern.h"
+#include "flow/address_order.h"
 #include "flow/schema.h"
 #include "parquet/pq_page.h"
+#include "parquet/shard_keys.h"
 
 /* Where a vector comes from. */
 typedef enum eg_shard_origin {
@@ -93,19 +95,40 @@ typedef struct eg_shard_map {
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err);
 
-/* The same of the n keys of a dictionary of addresses (shard_keys.h). */
-eg_status eg_shard_map_fill_keys(eg_shard_map *m, const uint32_t *keys, uint32_t n, eg_err *err);
+/* Whether keys (shard_keys.h) can stand for the dictionary of a column; these are numbers from
+** *lo to *hi then. */
+bool eg_shard_column_takes_keys(const eg_shard_column *c, int64_t *lo, int64_t *hi);
+
+/* What a key stands for in a column, and back. */
+static inline int64_t eg_shard_number_of_key(const eg_shard_column *c, int64_t key) {
+    return c->form == EG_SHARD_IP4_TEXT ? eg_ip4_of_text_key((uint32_t)key) : key;
+}
+static inline int64_t eg_shard_key_of_number(const eg_shard_column *c, int64_t number) {
+    return c->form == EG_SHARD_IP4_TEXT ? eg_ip4_text_key((uint32_t)number) : number;
+}
+
+/* As eg_shard_map_fill, of decoded keys. */
+eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, const eg_shard_keys *k,
+                                 eg_err *err);
 
 void eg_shard_map_close(eg_shard_map *m);
+
+/* The one value of a column that rows may have to pass. */
+typedef struct eg_shard_only {
+    uint32_t code;  /* UINT32_MAX: no row has it */
+    uint32_t other; /* a number that does not pass, for all other rows */
+    uint32_t number;
+} eg_shard_only;
 
 /* Where a slice is from. */
 typedef struct eg_shard_slice {
     const eg_pq_vector *rows;
     const eg_pq_dictionary *dictionary; /* NULL where rows has no codes */
-    const eg_shard_map *map; /* of the dictionary; NULL: each code is translated as it comes */
-    const uint32_t *keys;    /* then: of the dictionary's addresses; NULL: by the dictionary */
-    const char *file;        /* for messages */
-    int64_t first_row;       /* number of the first row in the file, from 0 */
+    const eg_shard_map *map;   /* of the dictionary; NULL: each code is translated as it comes */
+    eg_shard_keys *keys;       /* then: of the dictionary; NULL: by the dictionary itself */
+    const eg_shard_only *only; /* of a column of 32 bits; NULL: every value counts */
+    const char *file;          /* for messages */
+    int64_t first_row;         /* number of the first row in the file, from 0 */
 } eg_shard_slice;
 
 /* Writes the numbers of a slice's rows to out[0..n_rows), an array of the vector's

@@ -37,6 +37,8 @@ typedef struct lane {
     bool is_opened;                     /* has_dictionary, n_entries, has_keys are known */
     bool has_keys;                      /* keys are the dictionary's, which is not needed then */
     bool is_mapped;                     /* map is the dictionary's */
+    bool is_only;                       /* one value counts: only */
+    eg_shard_only only;
     eg_shard_keys keys;
     eg_shard_map map;
     uint32_t next_page;         /* of the index: pages before it were counted */
@@ -137,7 +139,7 @@ static eg_status start_readers(shard_piece *p, eg_err *err) {
         bool is_read = (f->reads & EG_VECTOR_BIT(v)) != 0;
         l->n_entries = 0;
         l->dictionary = NULL;
-        l->is_opened = l->has_dictionary = l->has_keys = l->is_mapped = false;
+        l->is_opened = l->has_dictionary = l->has_keys = l->is_mapped = l->is_only = false;
         l->keys.bytes_read = 0;
         l->next_page = 0;
         l->n_pages = 0;
@@ -295,8 +297,10 @@ static eg_status open_entries(shard_piece *p, eg_vector v, eg_err *err) {
         return EG_OK;
     eg_status rc = eg_pq_reader_entries(l->reader, &l->n_entries, err);
     l->has_dictionary = rc == EG_OK;
-    if (rc == EG_OK && c->form == EG_SHARD_IP4_TEXT && c->kind == EG_KIND_IP4) {
-        rc = eg_shard_keys_read(&l->keys, p->file->pq, p->group, c->column, l->n_entries, err);
+    int64_t lo, hi;
+    if (rc == EG_OK && eg_shard_column_takes_keys(c, &lo, &hi)) {
+        rc = eg_shard_keys_read(&l->keys, p->file->pq, p->group, c->column, l->n_entries, lo, hi,
+                                err);
         l->has_keys = rc == EG_OK;
     }
     l->is_opened = rc == EG_OK || rc == EG_DONE;
@@ -318,7 +322,8 @@ static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *m
     lane *l = &p->set->lanes[t->vector];
     eg_status rc = open_entries(p, t->vector, err);
     if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
-        *maybe = eg_shard_test_keys(t, l->keys.keys, l->n_entries);
+        rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
+        *maybe = rc != EG_OK || eg_shard_test_keys(t, c, &l->keys);
         return rc;
     }
     if (rc == EG_OK)
@@ -422,6 +427,32 @@ static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void 
     return l->scratch != NULL ? EG_OK : eg_fail_nomem(err, "a column");
 }
 
+/* Where the predicate takes one number of a vector only, and keys tell its code, rows need no more
+** than a look at theirs: those of other codes fail, whatever they are. */
+static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
+    const eg_shard_tests *tests = &p->shared->tests;
+    const eg_shard_column *c = &p->file->columns[v];
+    lane *l = &p->set->lanes[v];
+    for (size_t i = 0; i < tests->n_tests; i++) {
+        const eg_shard_test *t = &tests->tests[i];
+        if (t->kind != EG_SHARD_TEST_NUMBERS || t->vector != v || t->n_spans != 1 ||
+            t->spans[0].lo != t->spans[0].hi || t->spans[0].lo < 0 || t->spans[0].lo > UINT32_MAX ||
+            eg_vector_width(v) != 4)
+            continue;
+        int64_t number = t->spans[0].lo;
+        l->only = (eg_shard_only){.number = (uint32_t)number, .other = (uint32_t)number ^ 1};
+        eg_status rc =
+            eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), &l->only.code);
+        if (rc == EG_DONE)
+            l->only.code = UINT32_MAX;
+        l->is_only = rc != EG_CORRUPT;
+        return l->is_only ? EG_OK
+                          : eg_pq_chunk_fail(p->file->pq, p->group, c->column, rc, -1,
+                                             "keys that are not those of the dictionary", err);
+    }
+    return EG_OK;
+}
+
 /* Makes what a lane's codes stand for available: by keys or by the dictionary, translated
 ** where there are rows enough. */
 static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
@@ -435,11 +466,18 @@ static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
     for (size_t i = p->at_range; i < p->n_ranges; i++)
         n_left += p->ranges[i].end - p->ranges[i].first;
     l->is_mapped = n_left / 2 >= l->n_entries;
-    if (!l->is_mapped)
-        return EG_OK;
-    return l->has_keys ? eg_shard_map_fill_keys(&l->map, l->keys.keys, l->n_entries, err)
-                       : eg_shard_map_fill(&l->map, &p->file->columns[v], l->dictionary,
-                                           &p->shared->texts, err);
+    const eg_shard_column *c = &p->file->columns[v];
+    if (l->has_keys) {
+        rc = find_only(p, v, err);
+        if (rc == EG_OK && l->is_mapped && !l->is_only)
+            rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
+        if (rc == EG_OK && l->is_mapped && !l->is_only)
+            rc = eg_shard_map_fill_keys(&l->map, c, &l->keys, err);
+        l->is_mapped &= !l->is_only;
+        return rc;
+    }
+    return l->is_mapped ? eg_shard_map_fill(&l->map, c, l->dictionary, &p->shared->texts, err)
+                        : EG_OK;
 }
 
 /* Translates the dictionaries of vectors that have not been yet. *is_enough as in
@@ -491,7 +529,8 @@ static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uin
         eg_shard_slice slice = {.rows = &rows,
                                 .dictionary = l->dictionary,
                                 .map = l->is_mapped ? &l->map : NULL,
-                                .keys = l->has_keys ? l->keys.keys : NULL,
+                                .keys = l->has_keys ? &l->keys : NULL,
+                                .only = l->is_only ? &l->only : NULL,
                                 .file = eg_pq_file_name(p->file->pq),
                                 .first_row = p->first_row + row + at};
         rc = eg_shard_convert(c, &slice, &p->shared->texts, (uint8_t *)to + at * eg_vector_width(v),

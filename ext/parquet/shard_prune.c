@@ -420,10 +420,10 @@ bool eg_shard_test_entries(const eg_shard_test *t, const eg_shard_column *c,
     return false;
 }
 
-bool eg_shard_test_keys(const eg_shard_test *t, const uint32_t *keys, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t addr = eg_ip4_of_text_key(keys[i]);
-        if (eg_shard_test_span(t, addr, addr))
+bool eg_shard_test_keys(const eg_shard_test *t, const eg_shard_column *c, const eg_shard_keys *k) {
+    for (uint32_t i = 0; i < k->n_entries; i++) {
+        int64_t number = eg_shard_number_of_key(c, k->first + k->all[i]);
+        if (eg_shard_test_span(t, number, number))
             return true;
     }
     return false;

@@ -79,8 +79,8 @@ eg_status eg_shard_test_bloom(const eg_shard_test *t, const eg_shard_column *c,
 bool eg_shard_test_entries(const eg_shard_test *t, const eg_shard_column *c,
                            const eg_pq_dictionary *d);
 
-/* The same of the keys of addresses (flow/address_order.h); the test is one of numbers. */
-bool eg_shard_test_keys(const eg_shard_test *t, const uint32_t *keys, uint32_t n);
+/* The same of decoded keys; the test is one of numbers. */
+bool eg_shard_test_keys(const eg_shard_test *t, const eg_shard_column *c, const eg_shard_keys *k);
 
 /* Clears alive[i] of rows whose number, in an array of the vector's type, does not pass.
 ** False where the test is too dear for that and nothing was done. */

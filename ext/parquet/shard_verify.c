@@ -68,17 +68,42 @@ static eg_status check_bloom(const verifier *v, eg_err *err) {
     return rc;
 }
 
+/* The key that an entry of the dictionary should have. */
+static bool key_of_entry(const verifier *v, uint32_t i, int64_t *key) {
+    const eg_pq_column *c = v->column;
+    const eg_pq_bytes *text;
+    uint32_t addr;
+    switch (c->type) {
+    case EG_PQ_INT32:
+        *key = ((const int32_t *)v->dictionary->values.any)[i];
+        if (c->logical == EG_PQ_LOGICAL_INT && !c->is_signed)
+            *key = (uint32_t)*key;
+        return true;
+    case EG_PQ_INT64:
+        *key = ((const int64_t *)v->dictionary->values.any)[i];
+        return true;
+    case EG_PQ_BYTE_ARRAY:
+        text = &v->dictionary->values.bytes[i];
+        if (!eg_ip4_parse((const char *)text->data, text->n_bytes, &addr))
+            return false;
+        *key = eg_ip4_text_key(addr);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static eg_status check_keys(verifier *v, eg_err *err) {
-    if (v->dictionary == NULL || v->column->type != EG_PQ_BYTE_ARRAY)
+    if (v->dictionary == NULL)
         return EG_OK;
-    eg_status rc =
-        eg_shard_keys_read(&v->keys, v->file, v->group, v->number, v->dictionary->n_entries, err);
+    eg_status rc = eg_shard_keys_read(&v->keys, v->file, v->group, v->number,
+                                      v->dictionary->n_entries, INT64_MIN, INT64_MAX, err);
+    if (rc == EG_OK)
+        rc = eg_shard_keys_decode(&v->keys, eg_pq_file_name(v->file), err);
     for (uint32_t i = 0; rc == EG_OK && i < v->dictionary->n_entries; i++) {
-        const eg_pq_bytes *text = &v->dictionary->values.bytes[i];
-        uint32_t addr;
-        if (!eg_ip4_parse((const char *)text->data, text->n_bytes, &addr) ||
-            eg_ip4_text_key(addr) != v->keys.keys[i])
-            rc = fail(v, "a key is not that of the dictionary's address", err);
+        int64_t key;
+        if (!key_of_entry(v, i, &key) || v->keys.first + v->keys.all[i] != key)
+            rc = fail(v, "a key is not that of the dictionary's entry", err);
     }
     return rc == EG_DONE ? EG_OK : rc;
 }

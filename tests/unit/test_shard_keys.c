@@ -14,7 +14,6 @@
 
 #include "codec_fixture.h"
 #include "flow/address_order.h"
-#include "parquet/pq_delta.h"
 #include "parquet/pq_writer.h"
 #include "parquet/shard_keys.h"
 
@@ -80,7 +79,7 @@ static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, cons
 
 static void keys_of(eg_pq_buffer *out, const int64_t *keys, size_t n) {
     *out = (eg_pq_buffer){0};
-    eg_pq_delta_encode_int64(out, keys, n);
+    assert_true(eg_shard_keys_write(out, keys, (uint32_t)n));
 }
 
 static eg_status read_keys(const char *key, const int64_t *keys, size_t n, const char *say,
@@ -88,7 +87,7 @@ static eg_status read_keys(const char *key, const int64_t *keys, size_t n, const
     eg_pq_buffer extra;
     keys_of(&extra, keys, n);
     eg_pq_file *f = make(key, extra.data, extra.n_bytes, say);
-    eg_status rc = eg_shard_keys_read(k, f, 0, 0, n_entries, err);
+    eg_status rc = eg_shard_keys_read(k, f, 0, 0, n_entries, 0, UINT32_MAX, err);
     eg_pq_file_close(f);
     eg_pq_buffer_free(&extra);
     return rc;
@@ -100,6 +99,26 @@ static void good_keys(int64_t keys[N_ENTRIES]) {
     keys[2] = eg_ip4_text_key(0x09090909);
 }
 
+/* Every key is found one by one, by its value, and among all of them. */
+static void assert_keys(eg_shard_keys *k, const int64_t *keys, uint32_t n) {
+    for (int decoded = 0; decoded < 2; decoded++) {
+        for (uint32_t i = 0; i < n; i++) {
+            int64_t key;
+            uint32_t entry;
+            assert_true(eg_shard_keys_at(k, i, &key));
+            assert_int_equal(key, keys[i]);
+            assert_int_equal(eg_shard_keys_find(k, keys[i], &entry), EG_OK);
+            assert_int_equal(entry, i);
+            bool next_is_one = i + 1 < n && keys[i + 1] == keys[i] + 1;
+            assert_int_equal(eg_shard_keys_find(k, keys[i] + 1, &entry),
+                             next_is_one ? EG_OK : EG_DONE);
+        }
+        assert_int_equal(eg_shard_keys_decode(k, "a file", NULL), EG_OK);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(k->first + k->all[i], keys[i]);
+}
+
 static void keys_are_read_as_written(void **state) {
     (void)state;
     int64_t keys[N_ENTRIES];
@@ -107,10 +126,65 @@ static void keys_are_read_as_written(void **state) {
     good_keys(keys);
     assert_int_equal(read_keys(EG_DICTIONARY_KEY, keys, N_ENTRIES, NULL, N_ENTRIES, &k, NULL),
                      EG_OK);
-    for (int i = 0; i < N_ENTRIES; i++)
-        assert_int_equal(k.keys[i], keys[i]);
-    assert_int_equal(k.keys[N_ENTRIES], 0);
+    assert_int_equal(k.first, keys[0]);
+    assert_int_equal(k.last, keys[N_ENTRIES - 1]);
+    assert_keys(&k, keys, N_ENTRIES);
     assert_true(k.bytes_read > 0);
+    eg_shard_keys_close(&k);
+}
+
+/* Of each number of entries around the ends of blocks and miniblocks, with differences of few and
+** of many bits, negative ones too. */
+static void blocks_of_keys_are_read_as_written(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1, 2, 32, 33, 34, 128, 129, 130, 257, 1000};
+    int64_t keys[1000];
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int64_t step = 1; step < 4000000; step *= 47) {
+            uint32_t n = sizes[s], seed = 1;
+            eg_pq_buffer extra;
+            eg_shard_keys k = {0};
+            for (uint32_t i = 0; i < n; i++) {
+                seed = seed * 1664525 + 1013904223;
+                keys[i] = (i > 0 ? keys[i - 1] : -5) + 1 + (i % 7 == 0 ? 0 : seed % step);
+            }
+            keys_of(&extra, keys, n);
+            eg_pq_file *f = make(EG_DICTIONARY_KEY, extra.data, extra.n_bytes, NULL);
+            assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, n, -4, INT64_MAX, NULL), EG_OK);
+            assert_keys(&k, keys, n);
+            assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, n, -3, INT64_MAX, NULL), EG_CORRUPT);
+            eg_pq_file_close(f);
+            eg_pq_buffer_free(&extra);
+            eg_shard_keys_close(&k);
+        }
+}
+
+static void keys_that_span_more_than_32_bits_are_not_written(void **state) {
+    (void)state;
+    const int64_t keys[2] = {-1, UINT32_MAX};
+    eg_pq_buffer out = {0};
+    assert_false(eg_shard_keys_write(&out, keys, 2));
+    assert_int_equal(out.n_bytes, 0);
+}
+
+/* Anchors that agree with one another, but not with the keys. */
+static void a_wrong_anchor_is_found(void **state) {
+    (void)state;
+    int64_t keys[300], key;
+    eg_pq_buffer extra;
+    eg_shard_keys k = {0};
+    eg_err err = {.msg = ""};
+    for (int i = 0; i < 300; i++)
+        keys[i] = 100 * i;
+    keys_of(&extra, keys, 300);
+    extra.data[1]--; /* of the first block's end */
+    eg_pq_file *f = make(EG_DICTIONARY_KEY, extra.data, extra.n_bytes, NULL);
+    assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, 300, 0, UINT32_MAX, NULL), EG_OK);
+    assert_false(eg_shard_keys_at(&k, 128, &key));
+    assert_int_equal(eg_shard_keys_decode(&k, "a file", &err), EG_CORRUPT);
+    assert_non_null(strstr(err.msg, "keys that are not those of the dictionary"));
+    eg_pq_file_close(f);
+    eg_pq_buffer_free(&extra);
     eg_shard_keys_close(&k);
 }
 
@@ -184,10 +258,11 @@ static void a_changed_byte_of_the_keys_is_refused(void **state) {
         eg_err err;
         uint8_t changed = extra.data[i] ^ 1;
         assert_int_equal(pwrite(made, &changed, 1, offset + (off_t)i), 1);
-        assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, N_ENTRIES, &err), EG_CORRUPT);
+        assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, N_ENTRIES, 0, UINT32_MAX, &err),
+                         EG_CORRUPT);
         assert_non_null(strstr(err.msg, "CRC of the keys differs"));
         assert_int_equal(pwrite(made, &extra.data[i], 1, offset + (off_t)i), 1);
-        assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, N_ENTRIES, &err), EG_OK);
+        assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, N_ENTRIES, 0, UINT32_MAX, &err), EG_OK);
         eg_shard_keys_close(&k);
     }
     eg_pq_file_close(f);
@@ -197,6 +272,9 @@ static void a_changed_byte_of_the_keys_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_read_as_written),
+        cmocka_unit_test(blocks_of_keys_are_read_as_written),
+        cmocka_unit_test(keys_that_span_more_than_32_bits_are_not_written),
+        cmocka_unit_test(a_wrong_anchor_is_found),
         cmocka_unit_test(a_chunk_without_keys_is_none),
         cmocka_unit_test(wrong_keys_are_refused),
         cmocka_unit_test(a_wrong_place_is_refused),
