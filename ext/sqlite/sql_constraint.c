@@ -30,6 +30,16 @@ bool eg_sql_plan_add(eg_sql_plan *plan, sqlite3_index_info *info, int i, char op
     return true;
 }
 
+bool eg_sql_plan_order(eg_sql_plan *plan, int column, bool descends) {
+    int n_fields = plan->n_args + plan->n_orders;
+    if (n_fields == EG_SQL_MAX_ARGS)
+        return false;
+    snprintf(plan->text + EG_SQL_PLAN_COLUMNS + EG_SQL_FIELD * n_fields, EG_SQL_FIELD + 1,
+             "%c%02x.", descends ? '-' : '+', (unsigned)column & 255u);
+    plan->n_orders++;
+    return true;
+}
+
 int eg_sql_plan_end(const eg_sql_plan *plan, sqlite3_index_info *info) {
     info->idxStr = sqlite3_mprintf("%s", plan->text);
     info->needToFreeIdxStr = 1;

@@ -11,6 +11,9 @@
 **    s = an argument of the function; the column is its number (0 = source)
 **    k = LIMIT, o = OFFSET (column 00)
 **
+** and behind those of all arguments one for each column that the rows are to be in the order of:
+** + ascending, - descending.
+**
 ** Two strengths. A row table lets SQLite check every row again, so a term that
 ** cannot be told exactly is left out; only comparisons with a literal of the column's own
 ** type are not checked again, which for times and addresses would mean making their texts. A
@@ -32,7 +35,7 @@ typedef enum eg_sql_strength { EG_SQL_RECHECKED, EG_SQL_EXACT } eg_sql_strength;
 
 typedef struct eg_sql_plan {
     char text[EG_SQL_PLAN_COLUMNS + EG_SQL_FIELD * EG_SQL_MAX_ARGS + 1];
-    int n_args;
+    int n_args, n_orders;
     double selectivity; /* guess: kept rows of all rows */
 } eg_sql_plan;
 
@@ -46,6 +49,10 @@ bool eg_sql_plan_add(eg_sql_plan *plan, sqlite3_index_info *info, int i, char op
 /* Adds constraint i on schema column col if its operator can be taken: true if so. */
 bool eg_sql_plan_term(eg_sql_plan *plan, sqlite3_index_info *info, int i, eg_column col,
                       eg_sql_strength strength);
+
+/* Adds the field of a column that rows are ordered by, once all arguments are there. False where
+** the plan is full. */
+bool eg_sql_plan_order(eg_sql_plan *plan, int column, bool descends);
 
 /* Hands the plan to SQLite. SQLITE_OK or SQLITE_NOMEM. */
 int eg_sql_plan_end(const eg_sql_plan *plan, sqlite3_index_info *info);

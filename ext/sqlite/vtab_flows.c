@@ -6,9 +6,11 @@
 **
 ** Columns: the shown ones of flow/schema.def, the hidden argument source, the hidden
 ** ones: SQLite takes the first hidden columns for a function's arguments.
-** WHERE terms are pushed down as sql_constraint.h says; SQLite checks them again.
+** WHERE terms are pushed down as sql_constraint.h says; SQLite checks them again. GROUP BY and
+** DISTINCT by columns get their rows sorted by these, so that SQLite need not.
 */
 #include "query/scan.h"
+#include "query/sorted_rows.h"
 #include "sqlite/sql_constraint.h"
 #include "sqlite/sql_tables.h"
 #include "sqlite/sql_value.h"
@@ -28,6 +30,9 @@ static bool is_schema_column(int column) {
 }
 _Static_assert(EG_N_COLUMNS + 2 <= 63, "colUsed has one bit for all columns from 63 on");
 
+/* Of keys that are no longer, the table of distinct ones that SQLite keeps is small and quick. */
+#define FEW_BYTES 2
+
 /* A guess: nothing is known of a source before it is read. */
 #define ASSUMED_ROWS 1e6
 
@@ -39,13 +44,22 @@ typedef struct flows_table {
     char *source;     /* given with CREATE VIRTUAL TABLE, else NULL */
 } flows_table;
 
+/* A column of numbers in the current batch that has no NULL there. */
+typedef struct plain_column {
+    const void *numbers; /* NULL: not such a one */
+    size_t width;
+} plain_column;
+
 typedef struct flows_cursor {
     sqlite3_vtab_cursor base; /* must be first */
     eg_run run;
-    const eg_batch *batch; /* NULL at the end */
-    uint32_t at;           /* index in batch->sel */
-    char *source;          /* of this scan, for the hidden column */
-    uint64_t source_hash;  /* for rowids */
+    eg_sorted_rows *sorted; /* the scan's rows, where they are to be in an order; else NULL */
+    const eg_batch *batch;  /* NULL at the end */
+    uint32_t at;            /* index in batch->sel */
+    uint64_t used;          /* columns that SQLite asks for */
+    plain_column plain[EG_N_COLUMNS];
+    char *source;         /* of this scan, for the hidden column */
+    uint64_t source_hash; /* for rowids */
 } flows_cursor;
 
 /* 'a''b' -> a'b; anything else as it stands. NULL without memory. */
@@ -116,6 +130,33 @@ static int flows_disconnect(sqlite3_vtab *vtab) {
     return SQLITE_OK;
 }
 
+/* Claims that rows come in the order of the statement's GROUP BY or DISTINCT. SQLite would be
+ *content
+ ** with equal rows side by side, but says so too (before 3.41 or so) where it then takes their
+ *order
+ ** for that of an ORDER BY. Rows that are in fact sorted are right for every version, and all
+ ** of them are handed out. For a mere ORDER BY, of which a LIMIT may leave little, SQLite sorts. */
+static void claim_order(eg_sql_plan *plan, sqlite3_index_info *info) {
+    int wanted = sqlite3_vtab_distinct(info);
+    size_t n_bytes = 0;
+    if (info->nOrderBy < 1 || info->nOrderBy > EG_ROW_MAX_KEYS || wanted == 0)
+        return;
+    for (int i = 0; i < info->nOrderBy; i++) {
+        int column = info->aOrderBy[i].iColumn;
+        if (!is_schema_column(column) || !eg_row_key_fits(schema_column(column)))
+            return;
+        n_bytes += eg_vector_width(eg_column_about(schema_column(column))->vector);
+    }
+    if (wanted > 1 && n_bytes <= FEW_BYTES)
+        return;
+    if (plan->n_args + info->nOrderBy > EG_SQL_MAX_ARGS)
+        return;
+    for (int i = 0; i < info->nOrderBy; i++)
+        (void)eg_sql_plan_order(plan, schema_column(info->aOrderBy[i].iColumn),
+                                info->aOrderBy[i].desc != 0);
+    info->orderByConsumed = 1;
+}
+
 static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
     const flows_table *t = (const flows_table *)vtab;
     eg_sql_plan plan;
@@ -149,6 +190,7 @@ static int flows_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {
         info->estimatedCost = 1e99;
         info->estimatedRows = INT32_MAX;
     }
+    claim_order(&plan, info);
     return eg_sql_plan_end(&plan, info);
 }
 
@@ -159,23 +201,76 @@ static int flows_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out) {
 
 static int flows_close(sqlite3_vtab_cursor *cursor) {
     flows_cursor *c = (flows_cursor *)cursor;
+    eg_sorted_rows_close(c->sorted);
     eg_run_close(&c->run);
     sqlite3_free(c->source);
     sqlite3_free(c);
     return SQLITE_OK;
 }
 
+static const void *array_of(const eg_batch *b, eg_vector v) {
+    switch (v) {
+#define EG_VECTOR(ID, ctype)                                                                       \
+    case EG_VEC_##ID:                                                                              \
+        return b->v.ID;
+#include "flow/schema.def"
+    case EG_N_VECTORS:
+        break;
+    }
+    return NULL;
+}
+
+/* Finds the columns that are numbers in arrays and no more: xColumn need not ask each time. */
+static void find_plain(flows_cursor *c) {
+    for (int column = 0; column < N_TABLE_COLUMNS; column++) {
+        if (((c->used >> column) & 1) == 0 || !is_schema_column(column))
+            continue;
+        eg_column col = schema_column(column);
+        const eg_column_info *about = eg_column_about(col);
+        bool is_plain = about->kind == EG_KIND_INT && c->batch->nulls == NULL;
+        c->plain[col] = (plain_column){is_plain ? array_of(c->batch, about->vector) : NULL,
+                                       eg_vector_width(about->vector)};
+    }
+}
+
 /* Goes to the first row of the next batch. */
 static int next_batch(flows_cursor *c) {
     eg_err err;
     c->at = 0;
-    eg_status rc = eg_scan_next(c->run.scan, &c->batch, &err);
-    if (rc == EG_OK)
+    eg_status rc = c->sorted != NULL ? eg_sorted_rows_next(c->sorted, &c->batch, &err)
+                                     : eg_scan_next(c->run.scan, &c->batch, &err);
+    if (rc == EG_OK) {
+        find_plain(c);
         return SQLITE_OK;
+    }
     c->batch = NULL;
     if (rc == EG_DONE)
         rc = eg_run_finish(&c->run, &err);
     return rc == EG_OK ? SQLITE_OK : eg_sql_fail(c->base.pVtab, &err);
+}
+
+/* Reads all rows and sorts them by the keys. */
+static eg_status sort_all(flows_cursor *c, const eg_row_key *keys, size_t n_keys, eg_err *err) {
+    const eg_batch *b;
+    eg_status rc =
+        eg_sorted_rows_open(keys, n_keys, c->run.spec.vectors, c->run.texts, -1, &c->sorted, err);
+    while (rc == EG_OK && (rc = eg_scan_next(c->run.scan, &b, err)) == EG_OK)
+        rc = eg_sorted_rows_add(c->sorted, b, err);
+    if (rc == EG_DONE && (rc = eg_run_finish(&c->run, err)) == EG_OK)
+        rc = eg_sorted_rows_finish(c->sorted, err);
+    return rc;
+}
+
+/* The columns of a plan that rows are to be in the order of, behind its arguments. */
+static size_t order_of(const char *plan, int n_args, eg_row_key keys[EG_ROW_MAX_KEYS]) {
+    size_t n = 0;
+    int column;
+    bool is_literal;
+    char op;
+    while (n < EG_ROW_MAX_KEYS &&
+           (op = eg_sql_plan_field(plan, n_args + (int)n, &column, &is_literal)) != 0)
+        keys[n++] = (eg_row_key){.column = (eg_column)column, .descends = op == '-'};
+    return n;
 }
 
 /* The vectors of the columns SQLite uses. */
@@ -223,12 +318,16 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     (void)index;
     flows_cursor *c = (flows_cursor *)cursor;
     const flows_table *t = (const flows_table *)cursor->pVtab;
+    eg_sorted_rows_close(c->sorted);
+    c->sorted = NULL;
     eg_run_close(&c->run);
     sqlite3_free(c->source);
     c->source = NULL;
     c->batch = NULL;
 
     eg_err err;
+    eg_row_key keys[EG_ROW_MAX_KEYS];
+    size_t n_keys = order_of(plan, argc, keys);
     const char *source = t->source;
     eg_status rc = eg_run_begin(&c->run, t->connection, &err);
     c->run.kind = t->kind;
@@ -252,9 +351,13 @@ static int flows_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
         rc = eg_fail_nomem(&err, "a source");
     if (rc == EG_OK) {
         c->source_hash = eg_sql_hash(0, c->source, strlen(c->source));
+        c->used = eg_sql_plan_used(plan);
+        memset(c->plain, 0, sizeof c->plain);
         rc = eg_run_open(&c->run, c->source, strlen(c->source),
-                         vectors_used(eg_sql_plan_used(plan)), &err);
+                         vectors_used(c->used) | eg_row_keys_vectors(keys, n_keys), &err);
     }
+    if (rc == EG_OK && n_keys > 0)
+        rc = sort_all(c, keys, n_keys, &err);
     return rc == EG_OK ? next_batch(c) : eg_sql_fail(cursor->pVtab, &err);
 }
 
@@ -269,9 +372,21 @@ static int flows_eof(sqlite3_vtab_cursor *cursor) {
 
 static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const flows_cursor *c = (const flows_cursor *)cursor;
-    if (is_schema_column(column))
-        eg_sql_result(ctx, c->batch, schema_column(column), c->batch->sel[c->at]);
-    else if (column == SOURCE_COLUMN)
+    if (is_schema_column(column)) {
+        eg_column col = schema_column(column);
+        const plain_column *plain = &c->plain[col];
+        uint32_t row = c->batch->sel[c->at];
+        if (plain->numbers == NULL)
+            eg_sql_result(ctx, c->batch, col, row);
+        else if (plain->width == 8)
+            sqlite3_result_int64(ctx, ((const int64_t *)plain->numbers)[row]);
+        else if (plain->width == 4)
+            sqlite3_result_int64(ctx, ((const uint32_t *)plain->numbers)[row]);
+        else if (plain->width == 2)
+            sqlite3_result_int64(ctx, ((const uint16_t *)plain->numbers)[row]);
+        else
+            sqlite3_result_int64(ctx, ((const uint8_t *)plain->numbers)[row]);
+    } else if (column == SOURCE_COLUMN)
         sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
     return SQLITE_OK;
 }

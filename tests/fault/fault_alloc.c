@@ -52,6 +52,8 @@ static const char *const STATEMENTS[] = {
     "netflow_pcap('$/plain.pcap') WHERE srcport < 1024)",
     "SELECT dstaddr, sum(bytes) FROM netflow_pcap('$/plain.pcap') GROUP BY 1 ORDER BY 2 DESC, 1 "
     "LIMIT 4",
+    "SELECT DISTINCT srcaddr, start_time FROM netflow_pcap('$/plain.pcapng')",
+    "SELECT dstaddr, dstport, count(*) FROM netflow('$-text') GROUP BY 1, 2 ORDER BY 1 DESC, 2",
     "SELECT a.frame FROM netflow_pcap('$/plain.pcap') a JOIN netflow_pcap('$/plain.pcap') b ON "
     "a.srcaddr = b.dstaddr AND a.srcport = b.dstport WHERE a.frame = 1",
     "SELECT * FROM netflow_active('$/plain.pcap')",

@@ -495,6 +495,86 @@ def shape_group_order(q):
     )
 
 
+def directed(q, keys):
+    return ", ".join("%s%s" % (k, q.rng.choice(["", "", " ASC", " DESC", " DESC NULLS LAST", " NULLS LAST"])) for k in keys)
+
+
+def shape_group_in_order(q):
+    """GROUP BY and ORDER BY of the same columns, which SQLite takes for one order."""
+    keys = ["T." + q.column() for _ in range(q.rng.randrange(1, 4))]
+    ordered = q.rng.sample(keys, len(keys)) if q.rng.random() < 0.4 else keys
+    tail = q.rng.choice(["", "", " LIMIT %d" % q.rng.randrange(9), " LIMIT %d OFFSET %d" % (q.rng.randrange(9), q.rng.randrange(9))])
+    return (
+        "SELECT %s, count(*), sum(T.bytes) FROM {T} AS T WHERE %s GROUP BY %s ORDER BY %s%s"
+        % (", ".join(keys), q.where(1), ", ".join(keys), directed(q, ordered), tail),
+        True,
+    )
+
+
+def shape_group_odd_keys(q):
+    """Keys that are not a column in its own order, beside one that is."""
+    odd = ["T.protocol COLLATE NOCASE", "T.bytes / 1000", "T.srcaddr || ''", "substr(T.start_time, 1, 13)", "1 + 1", "T.dstport = 53", "'x'", "T.dstaddr COLLATE BINARY"]
+    keys = [q.rng.choice(odd), "T." + q.column()]
+    q.rng.shuffle(keys)
+    return "SELECT count(*), sum(T.packets), min(T.frame) FROM {T} AS T WHERE %s GROUP BY %s" % (q.where(1), ", ".join(keys)), False
+
+
+def shape_group_rowid(q):
+    return "SELECT count(*), T.%s FROM {T} AS T WHERE %s GROUP BY 2, T.rowid" % (q.column(), q.where(1)), False
+
+
+def shape_group_join(q):
+    c, d = q.column(), q.column()
+    pair = q.rng.choice(["{T} AS T JOIN %s AS j", "%s AS j JOIN {T} AS T", "{T} AS T CROSS JOIN %s AS j", "%s AS j CROSS JOIN {T} AS T", "{T} AS T LEFT JOIN %s AS j", "%s AS j LEFT JOIN {T} AS T"])
+    keys = q.rng.choice(["T.%s" % d, "T.%s, j.n" % d, "j.n, T.%s" % d, "T.%s, T.%s" % (d, c)])
+    order = q.rng.choice(["", " ORDER BY " + keys])
+    return (
+        "SELECT %s, count(*), sum(T.bytes) FROM %s ON T.%s = j.k WHERE %s GROUP BY %s%s"
+        % (keys, pair % small(q), c, q.where(2), keys, order),
+        bool(order),
+    )
+
+
+def shape_group_of_groups(q):
+    a, b = q.column(), q.column()
+    return (
+        "SELECT a, count(*), sum(n) FROM (SELECT T.%s AS a, T.%s AS b, count(*) AS n FROM {T} AS T WHERE %s GROUP BY 1, 2) WHERE n > 1 GROUP BY a"
+        % (a, b, q.where(1)),
+        False,
+    )
+
+
+def shape_group_union(q):
+    c = q.column()
+    return (
+        "SELECT T.%s, count(*) FROM {T} AS T WHERE %s GROUP BY 1 UNION SELECT T.%s, count(*) FROM {T} AS T WHERE %s GROUP BY 1 ORDER BY 1 DESC, 2"
+        % (c, q.where(1), c, q.where(1)),
+        True,
+    )
+
+
+def shape_distinct_limit(q):
+    return "SELECT DISTINCT %s FROM {T} AS T WHERE %s LIMIT %d" % (q.list(q.rng.randrange(1, 3)), q.where(1), q.rng.randrange(1, 30)), "length"
+
+
+def shape_distinct_in_order(q):
+    keys = ["T." + q.column() for _ in range(q.rng.randrange(1, 4))]
+    return (
+        "SELECT DISTINCT %s FROM {T} AS T WHERE %s ORDER BY %s" % (", ".join(keys), q.where(1), directed(q, keys)),
+        True,
+    )
+
+
+def shape_distinct_join(q):
+    c, d = q.column(), q.column()
+    return "SELECT DISTINCT T.%s, %s FROM {T} AS T JOIN %s AS j ON T.%s = j.k WHERE %s" % (d, q.rng.choice(["1", "j.n", "T.rowid IS NULL"]), small(q), c, q.where(2)), False
+
+
+def shape_aggregate_distinct(q):
+    a, b = q.column(), q.column()
+    return "SELECT count(DISTINCT T.%s), sum(DISTINCT T.bytes) FROM {T} AS T WHERE %s GROUP BY T.%s" % (a, q.where(1), b), False
+
+
 def shape_aggregate(q):
     return "SELECT %s FROM {T} AS T WHERE %s" % (", ".join(q.rng.sample(AGGREGATES, 4)), q.where()), False
 
