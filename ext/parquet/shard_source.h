@@ -10,6 +10,8 @@
 **                chunk is encoded with its own
 **   pages        by the page index of every column the predicate tests
 **   batches      none of whose rows passes, by the predicate's columns, which are read first
+** Rows that fail may have another value, which fails too, where the predicate takes one
+** address only.
 ** Hive keys in paths of others' files are not looked at: whether they are days of the start,
 ** and in which time zone, is not known; their statistics are.
 **

@@ -14,11 +14,11 @@
 ** and behind those of all arguments one for each column that the rows are to be in the order of:
 ** + ascending, - descending.
 **
-** Two strengths. A row table lets SQLite check every row again, so a term that
-** cannot be told exactly is left out; only comparisons with a literal of the column's own
-** type are not checked again, which for times and addresses would mean making their texts. A
-** grouping function takes terms before it groups, where SQLite cannot check: there each
-** term is exact, with the meaning it has against a literal, or an error.
+** Two strengths. A row table lets SQLite check every row again, so a term that cannot be told
+** exactly is left out; only comparisons with a literal of the column's own type are not checked
+** again, which for times and addresses would mean making their texts. A grouping function takes
+** terms before it groups, where SQLite cannot check: there each term is exact, with the meaning
+** it has against a literal, or an error.
 */
 #ifndef EG_SQL_CONSTRAINT_H
 #define EG_SQL_CONSTRAINT_H

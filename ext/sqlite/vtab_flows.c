@@ -130,12 +130,11 @@ static int flows_disconnect(sqlite3_vtab *vtab) {
     return SQLITE_OK;
 }
 
-/* Claims that rows come in the order of the statement's GROUP BY or DISTINCT. SQLite would be
- *content
- ** with equal rows side by side, but says so too (before 3.41 or so) where it then takes their
- *order
- ** for that of an ORDER BY. Rows that are in fact sorted are right for every version, and all
- ** of them are handed out. For a mere ORDER BY, of which a LIMIT may leave little, SQLite sorts. */
+/* Claims that rows come in the order of the statement's GROUP BY or DISTINCT. SQLite says that
+** equal rows side by side would do, but (3.40 and 3.51 at least) also where it then takes
+** their order for that of an equal ORDER BY. So rows are sorted, which is right for every
+** version, and all of them are handed out. For a mere ORDER BY, of which a LIMIT may leave
+** little, SQLite sorts. */
 static void claim_order(eg_sql_plan *plan, sqlite3_index_info *info) {
     int wanted = sqlite3_vtab_distinct(info);
     size_t n_bytes = 0;
