@@ -22,6 +22,8 @@
     X(progress)                                                                                    \
     X(result)                                                                                      \
     X(shell)                                                                                       \
+    X(store)                                                                                       \
+    X(store_sqlite)                                                                                \
     X(table)                                                                                       \
     X(time)
 

@@ -439,6 +439,11 @@ static int f_now_ms(lua_State *L) {
     return 1;
 }
 
+static int f_clock_ms(lua_State *L) {
+    lua_pushinteger(L, read_clock_ms(CLOCK_REALTIME));
+    return 1;
+}
+
 static void lock_metatable(lua_State *L) {
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
@@ -485,6 +490,7 @@ int luaopen_earlgrey(lua_State *L) {
         {"handles", f_handles},
         {"is_terminal", f_is_terminal},
         {"now_ms", f_now_ms},
+        {"clock_ms", f_clock_ms},
         {NULL, NULL},
     };
     setup_conn(L);
