@@ -30,7 +30,8 @@ QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_table.c row_runs.c 
 SQLITE_SRC = btree_read.c btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c \
 	sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_pages.c store_schema.c \
 	store_source.c store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c vtab_series.c
-LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
+LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c mod_files.c mod_http.c mod_process.c \
+	sqlite_codes.c statement.c system_failure.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(CAPTURE_SRC:%=ext/capture/%) $(PARQUET_SRC:%=ext/parquet/%) \
@@ -60,8 +61,8 @@ SQLITE_CFLAGS := $(shell $(PKG) --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(shell $(PKG) --libs sqlite3 2>/dev/null)
 ENGINE_CFLAGS := $(shell $(PKG) --cflags $(ENGINE_PKGS) 2>/dev/null)
 ENGINE_LIBS := $(shell $(PKG) --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread
-LUA_CFLAGS := $(shell $(PKG) --cflags lua5.4 libedit 2>/dev/null)
-LUA_LIBS := $(shell $(PKG) --libs lua5.4 libedit 2>/dev/null)
+LUA_CFLAGS := $(shell $(PKG) --cflags lua5.4 libedit libmicrohttpd 2>/dev/null)
+LUA_LIBS := $(shell $(PKG) --libs lua5.4 libedit libmicrohttpd 2>/dev/null)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla $(WERROR)
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -fvisibility=hidden \
@@ -79,8 +80,7 @@ UNIT_BIN = $(UNIT_TESTS:%=$(B)/unit/%)
 REPLAY_BIN = $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
 FUZZ_BIN = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 FAULT_BIN = $(B)/fault/fault_alloc $(B)/fault/fault_read
-WRAP_ALLOC = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup \
-	-Wl,--wrap=aligned_alloc,--wrap=free
+WRAP_ALLOC = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc,--wrap=free
 WRAP_READ = -Wl,--wrap=read,--wrap=pread,--wrap=open
 
 .DELETE_ON_ERROR:
@@ -155,7 +155,7 @@ help: ## this list
 # pkg-config's name and Debian's, of each library.
 DEBIAN_DEV = sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev zlib:zlib1g-dev \
 	libdeflate:libdeflate-dev libzstd:libzstd-dev snappy:libsnappy-dev liblz4:liblz4-dev libxxhash:libxxhash-dev \
-	lua5.4:liblua5.4-dev libedit:libedit-dev
+	lua5.4:liblua5.4-dev libedit:libedit-dev libmicrohttpd:libmicrohttpd-dev
 
 # Says which packages to install, in one line, before a compiler says it in fifty.
 need:

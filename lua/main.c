@@ -23,6 +23,9 @@
 #include "embedded.h"
 #include "interrupt.h"
 #include "mod_earlgrey.h"
+#include "mod_files.h"
+#include "mod_http.h"
+#include "mod_process.h"
 
 #ifndef EARLGREY_SHARE_DIR
 #define EARLGREY_SHARE_DIR "/usr/local/share/earlgrey"
@@ -326,6 +329,19 @@ static bool run_prompt(lua_State *L, job *j) {
 
 /* ---- from start to end ---- */
 
+/* Makes require() find the modules in C; `earlgrey` itself is loaded at once. */
+static void preload_modules(lua_State *L) {
+    static const luaL_Reg modules[] = {
+        {"files", luaopen_files},
+        {"http", luaopen_http},
+        {"process", luaopen_process},
+        {NULL, NULL},
+    };
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_setfuncs(L, modules, 0);
+    lua_pop(L, 1);
+}
+
 static int pmain(lua_State *L) {
     job *j = lua_touserdata(L, 1);
     options o = {.script = j->argc};
@@ -347,6 +363,7 @@ static int pmain(lua_State *L) {
     luaL_openlibs(L);
     eg_lua_interrupt_setup(L);
     eg_lua_embedded_preload(L);
+    preload_modules(L);
     luaL_requiref(L, "earlgrey", luaopen_earlgrey, 1);
 
     bool has_script = o.script < j->argc;

@@ -100,7 +100,7 @@ one_apt_line() { # of what is missing
     out=$(PKG_CONFIG_LIBDIR="$work" PKG_CONFIG_PATH= make -s need 2>&1) && return 1
     equal "$(echo "$out" | grep -c 'apt-get install')" 1 &&
         equal "$(echo "$out" | grep 'apt-get' | sed 's/.*apt-get install //')" \
-            "libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev liblua5.4-dev libedit-dev"
+            "libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev liblua5.4-dev libedit-dev libmicrohttpd-dev"
 }
 one_apt_line_without_pkg_config() {
     local out

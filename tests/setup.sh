@@ -7,7 +7,7 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev sqlite3 libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev
-    liblua5.4-dev libedit-dev"
+    liblua5.4-dev libedit-dev libmicrohttpd-dev"
 case "${1:-}" in
 demo) wanted="$build" ;;
 test) wanted="$build libcmocka-dev clang libclang-rt-14-dev clang-format valgrind
