@@ -17,10 +17,19 @@
 #define MODULES(X)                                                                                 \
     X(args)                                                                                        \
     X(csv)                                                                                         \
+    X(flow_filter)                                                                                 \
     X(job)                                                                                         \
+    X(jobrun)                                                                                      \
     X(json)                                                                                        \
     X(progress)                                                                                    \
     X(result)                                                                                      \
+    X(service)                                                                                     \
+    X(service_guard)                                                                               \
+    X(service_jobs)                                                                                \
+    X(service_metrics)                                                                             \
+    X(service_openapi)                                                                             \
+    X(service_params)                                                                              \
+    X(service_routes)                                                                              \
     X(shell)                                                                                       \
     X(store)                                                                                       \
     X(store_sqlite)                                                                                \

@@ -2,10 +2,13 @@
 
 local args = require "earlgrey.args"
 local job = require "earlgrey.job"
+local jobrun = require "earlgrey.jobrun"
 local progress = require "earlgrey.progress"
 
 local USAGE <const> = [[
 usage: activeflow [-print N] [--format tuple|table|csv|json] [SOURCE...]
+       activeflow [-print N] --store STORE [SOURCE...]
+       activeflow --store STORE --job ID [SOURCE...]
 
 Shows the pairs of addresses that exchanged most bytes, both directions summed.
 A SOURCE is a capture (pcap or pcapng, compressed or in a tar), a directory of
@@ -16,6 +19,9 @@ them, or a glob; without one the samples that come with Earlgrey are read.
               tuple  (addr1,addr2,bytes), a line each
               csv    RFC 4180 with a header line
               json   an array of objects
+  --store S   keep the pairs as the results of a job in S, an SQLite file or
+              mongodb://host/, instead of showing them; shows the job's id
+  --job ID    of a job that is in S and not yet started: runs that one
   -h, --help  this
 
 With tuple, csv and json the totals go to standard error.
@@ -49,6 +55,12 @@ local function query(conn, source, limit)
 end
 
 local function run(options, source, conn)
+  if options.store or options.job then
+    if options.format then
+      return nil, "--format does not go with --store; see --help", true
+    end
+    return jobrun.from_script("ActiveFlow", "activeflow", options, { print = options.print }, source)
+  end
   local format = options.format or "table"
   local result, message = query(conn, source, options.print or 10)
   if not result then
@@ -74,6 +86,8 @@ return job.run {
   options = {
     print = args.integer(1, math.maxinteger),
     format = args.choice("tuple", "table", "csv", "json"),
+    store = jobrun.STORE_OPTION,
+    job = jobrun.JOB_OPTION,
   },
   run = run,
 }

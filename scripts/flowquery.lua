@@ -4,13 +4,16 @@ local aligned = require "earlgrey.table"
 local args = require "earlgrey.args"
 local csv = require "earlgrey.csv"
 local earlgrey = require "earlgrey"
+local flow_filter = require "earlgrey.flow_filter"
 local job = require "earlgrey.job"
+local jobrun = require "earlgrey.jobrun"
 local json = require "earlgrey.json"
 local progress = require "earlgrey.progress"
-local time = require "earlgrey.time"
 
 local USAGE <const> = [[
 usage: flowquery [filters] [--format table|csv|json] [--limit N] [SOURCE...]
+       flowquery [filters] --store STORE [SOURCE...]
+       flowquery --store STORE --job ID [SOURCE...]
 
 Shows the flows that pass all filters. A SOURCE is a capture (pcap or pcapng,
 compressed or in a tar), a directory of them, or a glob; without one the samples
@@ -26,6 +29,9 @@ that come with Earlgrey are read.
   --end T       flows that started at T or earlier
   --format F    table (the default), csv (RFC 4180), or json (all columns)
   --limit N     at most N flows
+  --store S     keep the flows as the results of a job in S, an SQLite file or
+                mongodb://host/, instead of showing them; shows the job's id
+  --job ID      of a job that is in S and not yet started: runs that one
   -h, --help    this
 
 Times are yyyyMMddHHmmss, yyyy-MM-dd-HH:mm:ss or ISO 8601 (2007-07-26T22:15:38.120Z,
@@ -39,75 +45,6 @@ local COLUMNS <const> =
 
 -- Rows that are looked at for the widths of the table.
 local LOOKAHEAD <const> = 10000
-
-local time_option = {
-  value = function(text)
-    local first_ms, last_ms = time.parse(text)
-    if not first_ms then
-      return nil, time.EXPECTED
-    end
-    return { first_ms = first_ms, last_ms = last_ms }
-  end,
-}
-
-local function text_option(expected)
-  return {
-    value = function(text)
-      return text ~= "" and text or nil, expected
-    end,
-  }
-end
-
--- The number of a protocol given by keyword or number.
-local function protocol_number(conn, text)
-  if text:find("^%d+$") then
-    local n = math.tointeger(text)
-    return n and n <= 255 and n or nil
-  end
-  local row = assert(conn:row([[
-    WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 255)
-    SELECT min(n) AS n FROM number WHERE protocol_name(n) = ? COLLATE NOCASE]], text))
-  return row.n
-end
-
--- The terms of the WHERE clause and the values of their parameters.
-local function filters(options, conn)
-  local terms, values = {}, {}
-  local function add(term, value)
-    terms[#terms + 1] = term
-    values[#values + 1] = value
-  end
-  for _, end_name in ipairs { "src", "dst" } do
-    local address, column = options[end_name .. "_addr"], end_name .. "addr"
-    if address then
-      add(address.is_network and "ip4_in(" .. column .. ", ?)" or column .. " = ?", address.text)
-    end
-    if options[end_name .. "_port"] then
-      add(end_name .. "port = ?", options[end_name .. "_port"])
-    end
-  end
-  if options.tos then
-    add("tos = ?", options.tos)
-  end
-  if options.prot then
-    local number = protocol_number(conn, options.prot)
-    if not number then
-      return nil, ("--prot: '%s' is not a protocol keyword (tcp, udp, icmp, ...) or a number "
-        .. "from 0 to 255"):format(options.prot)
-    end
-    add("proto = ?", number)
-  end
-  if options.start then
-    add("start_ms >= ?", options.start.first_ms)
-  end
-  if options["end"] then
-    add("start_ms <= ?", options["end"].last_ms)
-  end
-  if options.start and options["end"] and options.start.first_ms > options["end"].last_ms then
-    return nil, "--end is before --start"
-  end
-  return terms, values
-end
 
 -- Writers: row(values) for each, finish() at the end.
 local WRITERS = {
@@ -185,9 +122,24 @@ local function write_rows(conn, stmt, format)
   return true
 end
 
+-- The filters as the parameters of a job.
+local function params_of(options)
+  local params = {}
+  for name in pairs(flow_filter.OPTIONS) do
+    params[name] = options[name] and flow_filter.given(options[name])
+  end
+  return params
+end
+
 local function run(options, source, conn)
+  if options.store or options.job then
+    if options.format or options.limit then
+      return nil, "--format and --limit do not go with --store; see --help", true
+    end
+    return jobrun.from_script("FlowQuery", "flowquery", options, params_of(options), source)
+  end
   local format = options.format or "table"
-  local terms, values = filters(options, conn)
+  local terms, values = flow_filter.terms(options, conn, "--")
   if not terms then
     return nil, values .. "; see --help", true
   end
@@ -225,17 +177,11 @@ end
 return job.run {
   name = "flowquery",
   usage = USAGE,
-  options = {
-    src_addr = args.address(),
-    dst_addr = args.address(),
-    src_port = args.integer(0, 65535),
-    dst_port = args.integer(0, 65535),
-    prot = text_option("a protocol keyword or number"),
-    tos = args.integer(0, 255),
-    start = time_option,
-    ["end"] = time_option,
+  options = flow_filter.options {
     format = args.choice("table", "csv", "json"),
     limit = args.integer(1, math.maxinteger),
+    store = jobrun.STORE_OPTION,
+    job = jobrun.JOB_OPTION,
   },
   run = run,
 }

@@ -247,13 +247,16 @@ suite_bench_peers() {
         --tools "earlgrey duckdb polars chdb spark nfdump sqlite" \
         --only "pairs-* top-* address-* minute-* sum-* ingest-*"
 }
+suite_service() { python_in tests/interop/service.py; }
+suite_service_asan() { EARLGREY_LUA=./build/asan/earlgrey-lua python_in tests/interop/service.py; }
+
 suite_programs() { python_in tests/interop/programs.py; }
 suite_engines() { python_in tests/interop/engines.py; }
 suite_store_clients() { python_in tests/interop/store_clients.py; }
 
 ALL="unit_valgrind guard style unit sql lua corpus product parquet_testing generated oracle truncation differential bench fault kills
-    unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
-ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
+    service unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan service_asan"
+ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan service_asan"
 
 # ---- The runner
 

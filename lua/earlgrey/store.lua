@@ -45,6 +45,7 @@
 --   params         object of texts, numbers, booleans and lists of them, {} at least
 --   progress       integer, 0 to 100
 --   statusDetail   text: what it does, or why it failed
+--   rowsScanned    integer: flow records that were read
 --   queued         integer: the order in which jobs were started
 --   pid, pidStart  integers: the process that runs it, and when that began (process.start_of)
 --
@@ -66,7 +67,7 @@ M.STATUSES = { "Created", "Started", "End", "Failed", "Canceled" }
 
 M.FIELDS = {
   "_id", "type", "name", "status", "createdTime", "startedTime", "endedTime", "params", "progress",
-  "statusDetail", "queued", "pid", "pidStart",
+  "statusDetail", "rowsScanned", "queued", "pid", "pidStart",
 }
 
 M.RESULT_FIELDS = {

@@ -32,6 +32,7 @@ CREATE TABLE job(
   params TEXT NOT NULL,
   progress INTEGER NOT NULL,
   status_detail TEXT,
+  rows_scanned INTEGER,
   queued INTEGER,
   pid INTEGER,
   pid_start INTEGER
@@ -53,7 +54,7 @@ CREATE VIEW answer AS SELECT job.id, job.type, job.name, result.position, srcAdd
 local COLUMN <const> = {
   _id = "id", type = "type", name = "name", status = "status", createdTime = "created_time",
   startedTime = "started_time", endedTime = "ended_time", params = "params", progress = "progress",
-  statusDetail = "status_detail", queued = "queued", pid = "pid", pidStart = "pid_start",
+  statusDetail = "status_detail", rowsScanned = "rows_scanned", queued = "queued", pid = "pid", pidStart = "pid_start",
 }
 
 local N_RESULT_FIELDS <const> = #store.RESULT_FIELDS

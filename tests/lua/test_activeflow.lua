@@ -163,4 +163,25 @@ else
   tap.skip("pairs of a real capture sum up to its totals", "no " .. NETGRAPH)
 end
 
+tap.case("--store keeps the pairs as a job's results, in their order", function()
+  local store = require "earlgrey.store"
+  local folder <close> = tap.folder()
+  local path = folder.path .. "/jobs.db"
+  local out, _, code = tap.run(tap.program .. " scripts/activeflow.lua -print 3 --store " .. path)
+  tap.equal(code, 0)
+  local s <close> = assert(store.open(path))
+  local id = tap.ok(out:match "job (%x+): 3 results in ", out)
+  local expected = tap.run(tap.program .. " scripts/activeflow.lua -print 3 --format tuple")
+  local lines = {}
+  for i, d in ipairs(s:results(id)) do
+    tap.equal(d._id, i)
+    lines[i] = ("(%s,%s,%d)\n"):format(d.srcAddress, d.dstAddress, d.bytes)
+  end
+  tap.equal(table.concat(lines), expected:match "^%(.*%)\n")
+  tap.equal(s:job(id).type, "ActiveFlow")
+  local _, err, wrong = tap.run(tap.program .. " scripts/activeflow.lua --format csv --store " .. path)
+  tap.matches(err, "%-%-format does not go with %-%-store")
+  tap.equal(wrong, 2)
+end)
+
 return tap.finish()

@@ -225,4 +225,59 @@ else
   tap.skip("filters on a real capture find what SQLite finds in tshark's records", "no " .. NDPI)
 end
 
+tap.case("--store keeps the flows as a job's results", function()
+  local store = require "earlgrey.store"
+  local path = DIR .. "/jobs.db"
+  local out, err, code = flowquery(("--store %s --dst_addr 10.9.9.0/24 %s/large.pcap"):format(path, DIR))
+  tap.equal(err, "")
+  tap.equal(code, 0)
+  local id = out:match "job (%x+): 60000 results in "
+  local s <close> = assert(store.open(path))
+  local d = assert(s:job(tap.ok(id, out)))
+  tap.equal(d.status, "End")
+  tap.equal(d.progress, 100)
+  tap.equal(d.rowsScanned, 60000)
+  tap.equal(d.params.dst_addr, "10.9.9.0/24")
+  tap.equal(d.pid, nil)
+  tap.equal(s:count_results(id), 60000)
+  local first = s:results(id, 0, 1)[1]
+  tap.equal(first.srcAddress, "10.0.0.1")
+  tap.equal(first.time, "1970-01-01-00:00:00")
+end)
+
+tap.case("--job runs a job that is in the store, once; one that fails says so", function()
+  local store = require "earlgrey.store"
+  local path = DIR .. "/jobs.db"
+  local s <close> = assert(store.open(path))
+  local function made(kind, params)
+    return assert(s:create_job { type = kind, name = "by hand", params = params })
+  end
+  local id = made("FlowQuery", { src_addr = "10.0.0.7", dst_port = "0" })
+  local out, _, code = flowquery(("--store %s --job %s %s/large.pcap"):format(path, id, DIR))
+  tap.matches(out, "job " .. id .. ": 2000 results")
+  tap.equal(code, 0)
+  local wrong = {
+    [("--store %s --job %s"):format(path, id)] = { "not to be started", 1 },
+    [("--store %s --job %s"):format(path, ("0"):rep(24))] = { "there is no job 0000", 1 },
+    [("--store %s --job %s"):format(path, made("ActiveFlow", {}))] = { "is of type ActiveFlow, not FlowQuery", 1 },
+    [("--store %s --job %s --prot tcp"):format(path, id)] = { "has its filters in the store", 2 },
+    ["--job " .. id] = { "%-%-job needs %-%-store", 2 },
+    ["--job x"] = { "is not the id of a job", 2 },
+    [("--store %s --limit 3"):format(path)] = { "do not go with %-%-store", 2 },
+    ["--store " .. FILE] = { "not a database", 1 },
+    ["--store http://x/"] = { "expected a path of an SQLite file or mongodb", 1 },
+  }
+  for args, expected in pairs(wrong) do
+    local _, err, got = flowquery(args .. " " .. FILE)
+    tap.matches(err, "^flowquery: .*" .. expected[1], args)
+    tap.equal(got, expected[2], args)
+  end
+  id = made("FlowQuery", { src_port = 1 })
+  local _, err, failed = flowquery(("--store %s --job %s /nonexistent.pcap"):format(path, id))
+  tap.matches(err, "nonexistent")
+  tap.equal(failed, 1)
+  tap.equal(s:job(id).status, "Failed")
+  tap.matches(s:job(id).statusDetail, "nonexistent")
+end)
+
 return tap.finish()
