@@ -30,6 +30,7 @@
     X(service_openapi)                                                                             \
     X(service_params)                                                                              \
     X(service_routes)                                                                              \
+    X(service_search)                                                                              \
     X(shell)                                                                                       \
     X(store)                                                                                       \
     X(store_sqlite)                                                                                \

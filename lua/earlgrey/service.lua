@@ -44,16 +44,17 @@ local REFUSAL_HEADERS <const> = {
 
 -- Answers by a route that was found.
 local function serve(service, request, route, query_text)
+  local refuse = route.refuse or refusal
   local query, description = routes.query(route, query_text)
   if not query then
-    return refusal(400, "Bad query", description)
+    return refuse(400, "Bad query", description)
   end
   request.query = query
-  if route.body then
+  if route.body and not (route.only_reads and request.body == "") then
     local message
     request.json, message = json.decode(request.body)
     if request.json == nil then
-      return refusal(400, "Bad JSON", message)
+      return refuse(400, "Bad JSON", message)
     end
   end
   local status, value, more = route.run(service, request)
@@ -135,6 +136,7 @@ function M.start(options)
   if not data then
     return nil, message
   end
+  service.data = data
   service.root = files.kind(data) == "folder" and data or nil
   local url = options.store or store.DEFAULT
   local ok

@@ -4,7 +4,8 @@
 --   Host    one of the names of this server, so that a rebound name is refused
 --   Origin  absent, or this server's, so that foreign pages are refused
 --   token   on every route but /healthz, where one is set; there must be one off the loopback
---   JSON    as the content type of what is written, which makes a browser ask first
+--   JSON    as the content type of what is written, which makes a browser ask first; routes that only
+--           read do without
 --
 --   guard.new{ host=, port=, names=, token= } -> check(request, route) -> nil | status, message, description
 
@@ -78,7 +79,7 @@ function M.new(options)
         return 401, "Wrong token", "the bearer token is not the one of this server"
       end
     end
-    if route and (route.body or request.body ~= "") then
+    if route and not route.only_reads and (route.body or request.body ~= "") then
       local kind = (headers["content-type"] or ""):match("^%s*([^;%s]*)"):lower()
       if kind ~= "application/json" then
         return 415, "Wrong content type", "Content-Type: application/json expected"

@@ -2,7 +2,7 @@
 --
 -- A route is { method, path with {id}, name, summary, query = { NAME = { check, schema } }, body
 -- = schema, answers = { [status] = { description, content type, schema } }, errors, is_open,
--- run }. `run(service, request)` gets request.id, request.query (checked) and request.json; it
+-- only_reads, refuse, run }. `run(service, request)` gets request.id, request.query (checked) and request.json; it
 -- gives a status and a value to be JSON, or what fail() gives, or a response of its own.
 
 local json = require "earlgrey.json"
@@ -333,6 +333,12 @@ M.ROUTES = {
     answers = { [200] = { "OpenAPI 3.0", "application/json", { type = "object" } } },
   },
 }
+
+-- _search is there where search.lua is.
+local has_search, search = pcall(require, "earlgrey.service_search")
+for _, route in ipairs(has_search and search.ROUTES or {}) do
+  M.ROUTES[#M.ROUTES + 1] = route
+end
 
 -- ---- finding a route ----
 
