@@ -47,6 +47,16 @@ static int f_kind(lua_State *L) {
     return 1;
 }
 
+static int f_identity(lua_State *L) {
+    struct stat about;
+    const char *path = check_path(L, 1);
+    if (stat(path, &about) != 0) {
+        return eg_lua_system_failure(L, errno, "%s", path);
+    }
+    lua_pushfstring(L, "%I:%I", (lua_Integer)about.st_dev, (lua_Integer)about.st_ino);
+    return 1;
+}
+
 static int f_make_folder(lua_State *L) {
     const char *path = check_path(L, 1);
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {
@@ -94,8 +104,10 @@ int luaopen_files(lua_State *L) {
     static const luaL_Reg methods[] = {{"close", m_close}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", m_close}, {"__close", m_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"real", f_real}, {"kind", f_kind},           {"make_folder", f_make_folder},
-        {"lock", f_lock}, {"is_locked", f_is_locked}, {NULL, NULL},
+        {"real", f_real}, {"identity", f_identity},
+        {"kind", f_kind}, {"make_folder", f_make_folder},
+        {"lock", f_lock}, {"is_locked", f_is_locked},
+        {NULL, NULL},
     };
     luaL_newmetatable(L, LOCK_TYPE);
     luaL_setfuncs(L, meta, 0);

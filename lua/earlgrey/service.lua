@@ -199,7 +199,7 @@ function M:run(signals)
 end
 
 function M:close()
-  for _, name in ipairs { "server", "conn", "store", "lock" } do
+  for _, name in ipairs { "server", "searched", "conn", "store", "lock" } do
     if self[name] then
       self[name]:close()
       self[name] = nil

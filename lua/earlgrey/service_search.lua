@@ -23,18 +23,23 @@ local function refuse(status, _, description)
   return answer_of(search.error(status, status == 400 and "parsing_exception" or "status_exception", description))
 end
 
--- A connection that is closed after use, and where the flows are. An ingest may put a new file in
--- a store's place, so that no connection is kept.
-local function open(data)
-  if files.kind(data) == "file" then
-    local conn = earlgrey.open(data, { readonly = true })
-    if conn and conn:row "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'flow'" then
-      return conn, search.store()
-    elseif conn then
-      conn:close()
-    end
+-- The connection to a store of flows, kept until an ingest has put a new file in its place; nil
+-- where the data is none.
+local function store_connection(service)
+  local identity = files.kind(service.data) == "file" and files.identity(service.data)
+  if service.searched and service.searched_identity == identity then
+    return service.searched
+  elseif service.searched then
+    service.searched:close()
+    service.searched = nil
   end
-  return assert(earlgrey.open()), search.source(data)
+  local conn = identity and earlgrey.open(service.data, { readonly = true })
+  if conn and not conn:row "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'flow'" then
+    conn:close()
+    return nil
+  end
+  service.searched, service.searched_identity = conn or nil, identity
+  return service.searched
 end
 
 local function run(service, request)
@@ -42,8 +47,9 @@ local function run(service, request)
   if not index:find "^[a-z0-9][a-z0-9_.-]*$" or #index > 255 then
     return refuse(400, nil, ("'%s' is no name of an index"):format(index))
   end
-  local conn <close>, from = open(service.data)
-  local status, text = search.answer(conn, from, index, request.json, {
+  local store = store_connection(service)
+  local from = store and search.store() or search.source(service.data)
+  local status, text = search.answer(store or service.conn, from, index, request.json, {
     limit_ms = LIMIT_MS, rest_total_hits_as_int = query.rest_total_hits_as_int,
   })
   return answer_of(status, query.pretty and search.pretty(text) or text)
