@@ -3,7 +3,7 @@
 -- A route is { method, path with {id}, name, summary, query = { NAME = { check, schema } }, body
 -- = schema, answers = { [status] = { description, content type, schema } }, errors, is_open,
 -- only_reads, refuse, run }. `run(service, request)` gets request.id, request.query (checked) and request.json; it
--- gives a status and a value to be JSON, or what fail() gives, or a response of its own.
+-- gives a status and a value to be JSON (a text: that is), or what fail() gives, or a response of its own.
 
 local json = require "earlgrey.json"
 local openapi = require "earlgrey.service_openapi"
@@ -194,6 +194,20 @@ local function get_log(service, request)
   }
 end
 
+-- JSON of a page of results. The encoder that knows the names takes a third of the time.
+local function page_text(kind, list, total, query)
+  local names, values, objects = store.ANSWERS[kind], {}, {}
+  local encode = json.row_encoder(names)
+  for i, result in ipairs(list) do
+    for k, name in ipairs(names) do
+      values[k] = result[name]
+    end
+    objects[i] = encode(values)
+  end
+  return ('{"total":%d,"offset":%d,"limit":%d,"results":[%s]}\n'):format(total, query.offset, query.limit,
+    table.concat(objects, ",\n"))
+end
+
 local function results_of(kind)
   return function(service, request)
     local document, status, answer = find(service, request)
@@ -213,7 +227,7 @@ local function results_of(kind)
         return store_failed(service, message, code)
       end
     end
-    return 200, { results = json.array(list), total = total, offset = query.offset, limit = query.limit }
+    return 200, page_text(kind, list, total, query)
   end
 end
 

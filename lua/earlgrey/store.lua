@@ -26,8 +26,8 @@
 --       The job first, by the same test, then its results.
 --   s:add_results(id, documents) -> n
 --       All of them, or a failure (then some may be there). `_id` of a document is its
---       position in the job's answer, an integer from 1; one that is there already counts
---       as written and stays as it is. So a batch of which it is not known whether it
+--       position in the job's answer, an integer from 1 and without gaps, so that a page is
+--       found by it; one that is there already counts as written and stays as it is. So a batch of which it is not known whether it
 --       arrived is simply added again. Fails with store.NO_JOB where the job is gone.
 --   s:results(id [, offset [, limit]]) -> list
 --       By _id. offset 0 and limit 100 unless told.
@@ -73,6 +73,14 @@ M.FIELDS = {
 M.RESULT_FIELDS = {
   "srcAddress", "dstAddress", "srcPort", "dstPort", "protocol", "time", "duration", "bytes",
   "packets", "flows",
+}
+
+-- The fields of a result by the type of its job, in the order in which they are shown.
+M.ANSWERS = {
+  FlowQuery = {
+    "_id", "srcAddress", "dstAddress", "srcPort", "dstPort", "protocol", "time", "duration", "bytes", "packets",
+  },
+  ActiveFlow = { "_id", "srcAddress", "dstAddress", "bytes", "packets", "flows" },
 }
 
 -- Codes that do not depend on the backend.

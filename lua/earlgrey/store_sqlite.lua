@@ -67,8 +67,9 @@ local SQL <const> = {
   add = "INSERT INTO result(job, position, " .. table.concat(store.RESULT_FIELDS, ", ") .. ") VALUES (?, ?"
     .. (", ?"):rep(N_RESULT_FIELDS) .. ") ON CONFLICT DO NOTHING",
   results = "SELECT position, " .. table.concat(store.RESULT_FIELDS, ", ")
-    .. " FROM result WHERE job = (SELECT number FROM job WHERE id = ?) ORDER BY position LIMIT ? OFFSET ?",
-  results_count = "SELECT count(*) AS n FROM result WHERE job = (SELECT number FROM job WHERE id = ?)",
+    .. " FROM result WHERE job = (SELECT number FROM job WHERE id = ?) AND position > ? ORDER BY position LIMIT ?",
+  -- Positions have no gaps: no row needs to be counted or skipped.
+  results_count = "SELECT ifnull(max(position), 0) AS n FROM result WHERE job = (SELECT number FROM job WHERE id = ?)",
   results_drop = "DELETE FROM result WHERE job = (SELECT number FROM job WHERE id = ?)",
 }
 
@@ -304,7 +305,7 @@ end
 
 function methods:results(id, offset, limit)
   connection(self)
-  local stmt, message, code = bound(self, "results", id, limit or 100, offset or 0)
+  local stmt, message, code = bound(self, "results", id, offset or 0, limit or 100)
   if not stmt then
     return nil, message, code
   end
