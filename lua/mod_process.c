@@ -37,8 +37,8 @@ extern char **environ;
 static const struct {
     const char *name;
     int number;
-} SIGNALS[] = {
-    {"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}, {"CHLD", SIGCHLD}, {"KILL", SIGKILL}};
+} SIGNALS[] = {{"TERM", SIGTERM}, {"INT", SIGINT},   {"HUP", SIGHUP},
+               {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}, {"KILL", SIGKILL}};
 
 /* 0 where there is none of that name. */
 static int signal_of(const char *name) {
@@ -52,7 +52,7 @@ static int signal_of(const char *name) {
 
 static int check_signal(lua_State *L, int index) {
     int number = signal_of(luaL_checkstring(L, index));
-    luaL_argcheck(L, number != 0, index, "a signal expected: TERM, INT, HUP, CHLD, KILL");
+    luaL_argcheck(L, number != 0, index, "a signal expected: TERM, INT, HUP, CHLD, PIPE, KILL");
     return number;
 }
 

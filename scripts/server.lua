@@ -100,7 +100,8 @@ local function run(options, source)
   elseif not guard.is_loopback(listen.address) and not token then
     return nil, ("%s is not the loopback: --token is needed; see --help"):format(listen.address), true
   end
-  local signals <close> = assert(process.signals("TERM", "INT", "CHLD"))
+  -- PIPE too: who reads our log may go away before us.
+  local signals <close> = assert(process.signals("TERM", "INT", "CHLD", "PIPE"))
   local s, message = service.start {
     data = options.data, store = options.store, address = listen.address, port = listen.port, places = options.jobs,
     token = token, names = names_of(options.host), logs = options.logs, log = log,

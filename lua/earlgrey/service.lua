@@ -184,7 +184,7 @@ function M:run(signals)
     self.server:run(wait_ms, signals:fd())
     local is_ended = false
     for name in function() return signals:next() end do
-      is_ended = is_ended or name ~= "CHLD"
+      is_ended = is_ended or name == "TERM" or name == "INT"
     end
     if is_ended then
       break

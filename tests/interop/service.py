@@ -351,6 +351,23 @@ def ended_by_signal():
                 s.wait(job, "End")
 
 
+def log_reader_goes():
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen([PROGRAM, SCRIPT, "--data", SAMPLES, "--store", folder + "/jobs.db", "--listen", "127.0.0.1:0"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        s = Server.__new__(Server)
+        s.process, s.store, s.folder = process, folder + "/jobs.db", folder
+        s.port = int(re.search(rb":(\d+)/ ", process.stdout.readline()).group(1))
+        process.stdout.close()
+        process.stderr.close()
+        job = s.start("Test", running_time=60)
+        os.kill(s.runner(job), signal.SIGKILL)
+        s.wait(job, "Failed")  # which is logged
+        equal(s.get("/healthz").status, 200)
+        process.terminate()
+        equal(process.wait(10), 0)
+
+
 def two_servers():
     with server() as s:
         other = tempfile.mkdtemp()
@@ -699,6 +716,7 @@ check("kill -9 of the server while ten jobs run: none lost, none doubled", resta
 check("jobs whose process died with the server are Failed; those that waited run", server_and_runner_die)
 check("a cancel outlives the server", canceled_by_a_server_that_dies)
 check("SIGTERM and SIGINT end it cleanly, jobs go on", ended_by_signal)
+check("the server goes on when nobody reads its log any more", log_reader_goes)
 check("a second server on the port or on the store is refused", two_servers)
 check("bad requests get 4xx, a message and a description", bad_requests)
 check("foreign hosts and origins are refused", foreign_requests)
