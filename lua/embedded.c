@@ -23,6 +23,7 @@
     X(json)                                                                                        \
     X(progress)                                                                                    \
     X(result)                                                                                      \
+    X(search)                                                                                      \
     X(service)                                                                                     \
     X(service_guard)                                                                               \
     X(service_jobs)                                                                                \
