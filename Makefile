@@ -31,7 +31,8 @@ SQLITE_SRC = btree_read.c btree_write.c capture_tables.c connection.c database.c
 	sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_pages.c store_schema.c \
 	store_source.c store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c vtab_series.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c mod_files.c mod_http.c mod_process.c \
-	sqlite_codes.c statement.c system_failure.c
+	mongo_plugin.c sqlite_codes.c statement.c system_failure.c
+MONGO_SRC = bson_read.c bson_value.c bson_write.c mod_mongo.c mongo_collection.c mongo_cursor.c mongo_stream.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 	$(CAPTURE_SRC:%=ext/capture/%) $(PARQUET_SRC:%=ext/parquet/%) \
@@ -63,6 +64,7 @@ ENGINE_CFLAGS := $(shell $(PKG) --cflags $(ENGINE_PKGS) 2>/dev/null)
 ENGINE_LIBS := $(shell $(PKG) --libs $(ENGINE_PKGS) 2>/dev/null) -lpthread
 LUA_CFLAGS := $(shell $(PKG) --cflags lua5.4 libedit libmicrohttpd 2>/dev/null)
 LUA_LIBS := $(shell $(PKG) --libs lua5.4 libedit libmicrohttpd 2>/dev/null)
+MONGO_LIBS := $(shell $(PKG) --libs libmongoc-1.0 2>/dev/null)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes -Wvla $(WERROR)
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(SANITIZE) -fvisibility=hidden \
@@ -74,6 +76,8 @@ ENGINE_OBJ = $(ENGINE_SRC:%.c=$(B)/%.o)
 LOADABLE_OBJ = $(EXTENSION_SRC:%.c=$(B)/loadable/%.o)
 CORE_OBJ = $(EXTENSION_SRC:%.c=$(B)/core/%.o)
 LUA_OBJ = $(LUA_SRC:%.c=$(B)/lua/%.o)
+MONGO_OBJ = $(MONGO_SRC:%.c=$(B)/lua/%.o)
+MODULES = $(if $(MONGO_LIBS),$(OUT)/earlgrey-mongo.so)# left out where its library is missing
 # The engine without its main program, for the tests to link.
 LIBRARY = $(B)/libearlgrey.a
 UNIT_BIN = $(UNIT_TESTS:%=$(B)/unit/%)
@@ -90,7 +94,7 @@ WRAP_READ = -Wl,--wrap=read,--wrap=pread,--wrap=open
 	unit-bins replay-bins fault-bins fuzz-bins \
 	print-unit print-replay print-fuzz
 
-all: $(OUT)/earlgrey.so $(OUT)/earlgrey-lua ## build earlgrey.so and earlgrey-lua (the default)
+all: $(OUT)/earlgrey.so $(OUT)/earlgrey-lua $(MODULES) ## build earlgrey.so and earlgrey-lua (the default)
 
 demo: ## install what is missing, build, and rank the bundled samples
 	@tests/setup.sh demo
@@ -102,23 +106,16 @@ test: ## install what is missing, build, and run every test
 	@tests/run.sh all
 
 test-unit: ## the C unit tests
-	@tests/run.sh unit
-
 test-sql: ## the SQL tests: tests/sql/NAME.sql against NAME.out
-	@tests/run.sh sql
-
 test-lua: ## the tests of earlgrey-lua and the scripts
-	@tests/run.sh lua
+asan: ## the whole suite under AddressSanitizer and UBSan
+valgrind: ## the unit tests under valgrind
+test-unit test-sql test-lua asan valgrind:
+	@tests/run.sh $(@:test-%=%)
 
 test-interop: ## compare with other programs, installing them where Debian has them
 	@tests/setup.sh interop
 	@tests/run.sh interop
-
-asan: ## the whole suite under AddressSanitizer and UBSan
-	@tests/run.sh asan
-
-valgrind: ## the unit tests under valgrind
-	@tests/run.sh valgrind
 
 clang: ## build with clang, warnings as errors
 	@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=-Werror all
@@ -134,8 +131,9 @@ check-format: ## tell which C sources clang-format would change
 	@clang-format --dry-run -Werror $$(find ext lua tests -name '*.[ch]')
 
 install: all ## copy to PREFIX (/usr/local), below DESTDIR where one is given
-	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/earlgrey
+	install -d $(DESTDIR)$(PREFIX)/lib/earlgrey $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/earlgrey
 	install -m 644 $(OUT)/earlgrey.so $(DESTDIR)$(PREFIX)/lib/earlgrey.so
+	$(if $(MODULES),install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/lib/earlgrey/)
 	install -m 755 $(OUT)/earlgrey-lua $(DESTDIR)$(PREFIX)/bin/earlgrey-lua
 	for d in scripts samples; do \
 		rm -rf $(DESTDIR)$(PREFIX)/share/earlgrey/$$d; \
@@ -143,10 +141,10 @@ install: all ## copy to PREFIX (/usr/local), below DESTDIR where one is given
 
 uninstall: ## remove what install copied
 	rm -f $(DESTDIR)$(PREFIX)/lib/earlgrey.so $(DESTDIR)$(PREFIX)/bin/earlgrey-lua
-	rm -rf $(DESTDIR)$(PREFIX)/share/earlgrey
+	rm -rf $(DESTDIR)$(PREFIX)/share/earlgrey $(DESTDIR)$(PREFIX)/lib/earlgrey
 
 clean: ## remove what was built
-	rm -rf build earlgrey.so earlgrey-lua
+	rm -rf build earlgrey.so earlgrey-mongo.so earlgrey-lua
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -182,7 +180,12 @@ $(OUT)/earlgrey.so: $(ENGINE_OBJ) $(LOADABLE_OBJ)
 	$(LINK) -shared -Wl,-z,defs -Wl,--as-needed -o $@ $^ $(ENGINE_LIBS)
 
 $(OUT)/earlgrey-lua: $(LUA_OBJ) $(LIBRARY)
-	$(LINK) -Wl,--as-needed -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
+	$(LINK) -Wl,--as-needed -Wl,--export-dynamic-symbol='eg_lua_interrupt_p*' -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
+	@$(if $(MODULES),:,echo "earlgrey-lua is built without MongoDB; apt-get install libmongoc-dev adds it")
+
+$(MONGO_OBJ): EXTRA = -fPIC $(shell $(PKG) --cflags libmongoc-1.0)
+$(OUT)/earlgrey-mongo.so: $(MONGO_OBJ)
+	$(LINK) -shared -Wl,--as-needed -o $@ $^ $(MONGO_LIBS) $(LUA_LIBS)
 
 $(LIBRARY): $(ENGINE_OBJ) $(CORE_OBJ)
 	rm -f $@
@@ -202,7 +205,7 @@ $(B)/core/ext/%.o: ext/%.c | need
 
 $(B)/lua/%.o: lua/%.c | need
 	@mkdir -p $(@D)
-	$(COMPILE) -DSQLITE_CORE $(LUA_CFLAGS) -c -o $@ $<
+	$(COMPILE) -DSQLITE_CORE $(LUA_CFLAGS) $(EXTRA) -c -o $@ $<
 
 # Carries the Lua parts inside.
 $(B)/lua/embedded.o: $(wildcard lua/earlgrey/*.lua)
@@ -228,17 +231,14 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-$(B)/fault/fault_alloc: $(B)/tests/fault/fault_alloc.o $(B)/tests/fault/fault_run.o $(LIBRARY)
+$(B)/fault/fault_alloc: WRAP = $(WRAP_ALLOC)
+$(B)/fault/fault_read: WRAP = $(WRAP_READ)
+$(B)/fault/%: $(B)/tests/fault/%.o $(B)/tests/fault/fault_run.o $(LIBRARY)
 	@mkdir -p $(@D)
-	$(LINK) $(WRAP_ALLOC) -o $@ $^ $(LIBS)
-
-$(B)/fault/fault_read: $(B)/tests/fault/fault_read.o $(B)/tests/fault/fault_run.o $(LIBRARY)
-	@mkdir -p $(@D)
-	$(LINK) $(WRAP_READ) -o $@ $^ $(LIBS)
+	$(LINK) $(WRAP) -o $@ $^ $(LIBS)
 
 include tests/bench/bench.mk
 
-# Kept: make would remove them as intermediate files.
-.SECONDARY:
+.SECONDARY: # kept: make would remove them as intermediate files
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -128,3 +128,27 @@ bool eg_lua_interrupt_take(void) {
     was_interrupted = 0;
     return taken;
 }
+
+bool eg_lua_interrupt_pending(void) {
+    return main_thread && was_interrupted;
+}
+
+/* SIGINT is let in only while the call waits: there is no moment between looking
+** and waiting in which it could be missed. */
+int eg_lua_interrupt_poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms) {
+    sigset_t sigint, before;
+    sigemptyset(&sigint);
+    sigaddset(&sigint, SIGINT);
+    sigprocmask(SIG_BLOCK, &sigint, &before);
+    int n = -1;
+    if (eg_lua_interrupt_pending()) {
+        errno = EINTR;
+    } else {
+        struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+        n = ppoll(fds, n_fds, timeout_ms < 0 ? NULL : &timeout, &before);
+    }
+    int saved_errno = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = saved_errno;
+    return n;
+}

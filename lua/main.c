@@ -26,6 +26,7 @@
 #include "mod_files.h"
 #include "mod_http.h"
 #include "mod_process.h"
+#include "mongo_plugin.h"
 
 #ifndef EARLGREY_SHARE_DIR
 #define EARLGREY_SHARE_DIR "/usr/local/share/earlgrey"
@@ -364,6 +365,9 @@ static int pmain(lua_State *L) {
     eg_lua_interrupt_setup(L);
     eg_lua_embedded_preload(L);
     preload_modules(L);
+    char folder[PATH_MAX];
+    program_folder(folder);
+    eg_lua_mongo_preload(L, folder);
     luaL_requiref(L, "earlgrey", luaopen_earlgrey, 1);
 
     bool has_script = o.script < j->argc;

@@ -102,6 +102,18 @@ one_apt_line() { # of what is missing
         equal "$(echo "$out" | grep 'apt-get' | sed 's/.*apt-get install //')" \
             "libsqlite3-dev libpcap-dev libarchive-dev zlib1g-dev libdeflate-dev libzstd-dev libsnappy-dev liblz4-dev libxxhash-dev liblua5.4-dev libedit-dev libmicrohttpd-dev"
 }
+mongo_is_apart() { # the program does not load what only its module needs
+    readelf -d earlgrey-lua | grep -q NEEDED && ! readelf -d earlgrey-lua | grep -E 'NEEDED.*(mongoc|bson|ssl|icu)' &&
+        equal "$(nm -D --defined-only earlgrey-mongo.so | awk '{ print $3 }' | xargs)" luaopen_mongo
+}
+without_mongo() { # the line that make prints, and what require says
+    local out
+    out=$(make -n MONGO_LIBS= earlgrey-lua -W lua/main.c | grep 'without MongoDB') && echo "$out" | grep -q 'libmongoc-dev' || return 1
+    [ ! -e /usr/local/lib/earlgrey/earlgrey-mongo.so ] || return 0 # an installed one is found
+    cp earlgrey-lua "$work/alone" &&
+        equal "$("$work/alone" -e 'print(select(2, pcall(require, "mongo")))' | head -n 1)" \
+            "this earlgrey-lua was built without MongoDB: install libmongoc-dev and build it again"
+}
 one_apt_line_without_pkg_config() {
     local out
     out=$(make -s need PKG=no-such-program 2>&1) && return 1
@@ -119,13 +131,14 @@ help_is_complete() {
 installs() {
     make -s install DESTDIR="$work/root" PREFIX=/opt/eg >/dev/null || return 1
     local home=$work/root/opt/eg
-    for file in lib/earlgrey.so bin/earlgrey-lua share/earlgrey/scripts/activeflow.lua share/earlgrey/samples; do
+    for file in lib/earlgrey.so lib/earlgrey/earlgrey-mongo.so bin/earlgrey-lua share/earlgrey/scripts/activeflow.lua share/earlgrey/samples; do
         [ -e "$home/$file" ] || { echo "$file is missing" && return 1; }
     done
     (
         cd "$work" &&
         sqlite3 -batch -cmd ".load $home/lib/earlgrey" :memory: 'SELECT earlgrey_version()' &&
         "$home/bin/earlgrey-lua" -e 'print(require("earlgrey") ~= nil)' &&
+        "$home/bin/earlgrey-lua" -e 'assert(require("mongo").open)' &&
         "$home/bin/earlgrey-lua" activeflow.lua -print 3
     )
 }
@@ -154,6 +167,8 @@ claim "the nofs entry point opens no files" nofs
 claim "views in a database file may not open files" directonly
 claim "Debian's python3 loads it" python_loads
 claim "two copies of it work in one process" two_copies_load
+claim "earlgrey-mongo.so is a module of its own that exports its loader only" mongo_is_apart
+claim "without MongoDB there is one line about it, and require says what is missing" without_mongo
 claim "make tells what is missing in one line" one_apt_line
 claim "and where pkg-config is missing too" one_apt_line_without_pkg_config
 claim "make help is complete" help_is_complete

@@ -250,6 +250,27 @@ suite_bench_peers() {
 suite_service() { python_in tests/interop/service.py; }
 suite_service_asan() { EARLGREY_LUA=./build/asan/earlgrey-lua python_in tests/interop/service.py; }
 
+# The tests of MongoDB that `lua` runs against a stand-in, against a real server here.
+suite_mongo() {
+    local go program=$PWD/build/interop/ferretdb_server lua
+    if [ -z "${EARLGREY_MONGO_URI:-}" ]; then
+        go=$(command -v go || ls /usr/local/go/bin/go /usr/lib/go-*/bin/go 2>/dev/null | tail -n 1)
+        if [ -z "$go" ]; then
+            skip "ferretdb: no Go to build it with, and no EARLGREY_MONGO_URI; the lua suite uses a stand-in"
+            return
+        fi
+        mkdir -p build/interop
+        if ! (cd tests/interop/ferretdb && "$go" build -mod=mod -o "$program" .) >"$TMP/build.log" 2>&1; then
+            skip "ferretdb: it cannot be built; the lua suite uses a stand-in"
+            details "$TMP/build.log"
+            return
+        fi
+    fi
+    for lua in tests/lua/test_mongo.lua; do
+        EARLGREY_FERRETDB=$program TMP=$TMP run_tap "$(basename "$lua" .lua)" ./earlgrey-lua "$lua"
+    done
+}
+
 suite_programs() { python_in tests/interop/programs.py; }
 suite_engines() { python_in tests/interop/engines.py; }
 suite_store_clients() { python_in tests/interop/store_clients.py; }
@@ -287,7 +308,7 @@ variants="release"
 case "${1:-all}" in
 all) suites="build $ALL" variants="release asan" ;;
 asan) suites="$ASAN" variants="asan" ;;
-interop) suites="programs engines store_clients bench_peers" ;;
+interop) suites="programs engines store_clients bench_peers mongo" ;;
 fuzz)
     suites="fuzz" variants=""
     FUZZ_SECONDS=${2:-30}
@@ -306,7 +327,7 @@ trap 'exit 130' INT TERM
 : >"$work/results"
 SUITE=build TMP=$work
 
-tree() { find . -path ./.git -prune -o -path ./build -prune -o -type f ! -name earlgrey.so ! -name earlgrey-lua -print | sort; }
+tree() { find . -path ./.git -prune -o -path ./build -prune -o -type f ! -name earlgrey.so ! -name earlgrey-mongo.so ! -name earlgrey-lua -print | sort; }
 tree >"$work/tree"
 
 for variant in $variants; do

@@ -11,8 +11,9 @@ build="gcc make pkg-config libc6-dev sqlite3 libsqlite3-dev libpcap-dev libarchi
 case "${1:-}" in
 demo) wanted="$build" ;;
 test) wanted="$build libcmocka-dev clang libclang-rt-14-dev clang-format valgrind
-    python3 python3-minimal binutils zstd xz-utils lz4 bzip2 gzip strace" ;;
-interop) wanted="$build python3 python3-minimal tshark python3-venv python3-apsw openjdk-17-jre-headless nfdump" ;;
+    libmongoc-dev python3-mongomock python3-pymongo openssl python3 python3-minimal binutils zstd xz-utils lz4 bzip2 gzip strace" ;;
+interop) wanted="$build libmongoc-dev python3-mongomock python3-pymongo openssl python3 python3-minimal tshark python3-venv python3-apsw
+    openjdk-17-jre-headless nfdump" ;;
 bench) wanted="$build python3 python3-minimal python3-venv openjdk-17-jre-headless nfdump" ;;
 *)
     echo "usage: tests/setup.sh demo|test|interop|bench" >&2
