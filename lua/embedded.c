@@ -34,6 +34,7 @@
     X(service_search)                                                                              \
     X(shell)                                                                                       \
     X(store)                                                                                       \
+    X(store_mongo)                                                                                 \
     X(store_sqlite)                                                                                \
     X(table)                                                                                       \
     X(time)

@@ -266,7 +266,7 @@ suite_mongo() {
             return
         fi
     fi
-    for lua in tests/lua/test_mongo.lua; do
+    for lua in tests/lua/test_mongo.lua tests/lua/test_store_mongo.lua; do
         EARLGREY_FERRETDB=$program TMP=$TMP run_tap "$(basename "$lua" .lua)" ./earlgrey-lua "$lua"
     done
 }

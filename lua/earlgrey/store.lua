@@ -212,7 +212,7 @@ function M.open(url)
   end
   local found, backend = pcall(require, name)
   if not found then
-    return nil, ("%s: this earlgrey-lua was built without MongoDB"):format(M.shown(url)), M.NOT_A_STORE
+    return nil, ("%s: %s"):format(M.shown(url), (tostring(backend):gsub("\n.*", ""))), M.NOT_A_STORE
   end
   return backend.open(url)
 end
