@@ -276,6 +276,7 @@ eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_s
                              .texts = r->texts,
                              .wants_numbers = r->wants_numbers,
                              .n_threads = eg_pool_cores(),
+                             .splits = r->splits && eg_pool_cores() > 1,
                              .poll = {.poll = paced_poll, .arg = r}};
     eg_source *src;
     eg_status rc = open_source(r, source, n_bytes, &src, err);

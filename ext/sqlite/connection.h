@@ -58,6 +58,7 @@ typedef struct eg_run {
     int64_t last_poll_ns; /* when the host was asked for spec.poll */
     eg_source_kind kind;  /* what is taken */
     bool wants_numbers;   /* of rows */
+    bool splits;          /* see eg_scan_spec */
     int reader_lock;      /* of a dataset: the descriptor + 1; 0 without */
     struct eg_scan *scan; /* open scan or NULL */
 } eg_run;

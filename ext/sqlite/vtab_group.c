@@ -324,6 +324,7 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
         rc = check_prefix_filters(c, plan, argc, argv, &err);
     if (rc == EG_OK) {
         narrow(&spec, limit, offset);
+        c->run.splits = true;
         const char *source = argument_text(c, ARG_SOURCE);
         rc = eg_run_open(&c->run, source, strlen(source), eg_group_vectors(&spec), &err);
         if (rc == EG_OK && spec.limit != UINT64_MAX)
