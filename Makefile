@@ -26,8 +26,8 @@ PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c
 	shard_piece.c shard_prune.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
-QUERY_SRC = filter.c group.c group_keys.c group_table.c group_top.c scan.c scan_ahead.c scan_spread.c team.c
-SQLITE_SRC = btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c sql_constraint.c \
+QUERY_SRC = filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c scan.c scan_ahead.c scan_spread.c spill.c team.c
+SQLITE_SRC = btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c settings.c sql_constraint.c \
 	sql_tables.c sql_value.c store_bulk.c store_load.c store_schema.c store_source.c store_terms.c stored_ledger.c \
 	vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
@@ -239,9 +239,9 @@ $(B)/fault/fault_read: $(B)/tests/fault/fault_read.o $(B)/tests/fault/fault_run.
 	@mkdir -p $(@D)
 	$(LINK) $(WRAP_READ) -o $@ $^ $(LIBS)
 
-build/bench/flowgen: tests/bench/flowgen.c
+build/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) -O2 -o $@ $<
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -o $@ $< -lpthread
 
 # Kept: make would remove them as intermediate files.
 .SECONDARY:

@@ -1,7 +1,6 @@
 /* Texts live each in its own allocation, and their entries in segments, each twice the one before,
-*so
-** that neither moves while others read; an open-addressing table of codes, at most half full, finds
-** them again. */
+** so that neither moves while others read; an open-addressing table of codes, at most half full,
+** finds them again. */
 #include "base/intern.h"
 
 #include <pthread.h>

@@ -45,8 +45,8 @@ bool eg_pool_help(eg_pool *pool);
 /* Whether the job has run. */
 bool eg_pool_is_done(eg_pool *pool, const eg_job *job);
 
-/* Waits until more jobs have run since the pool was opened than *n_seen, and sets that to their
-** number. Look for those that are done after it, so that none is missed. */
+/* Waits until more jobs have run since the pool was opened than *n_seen, and sets that to
+** their number. Look for those that are done after it, so that none is missed. */
 void eg_pool_wait_news(eg_pool *pool, uint64_t *n_seen);
 
 /* Runs what is queued, ends the threads. NULL is allowed. */

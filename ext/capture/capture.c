@@ -6,8 +6,8 @@
 ** The ledger follows sequences over file borders, so pieces that share one are
 ** read one after the other.
 **
-** A split source does all of that up to the rows when its next piece is asked for; the pieces are
-** blocks of datagrams (datagram_block.h), independent of each other.
+** A split source does all of that up to the rows when its next piece is asked for; the
+** pieces are blocks of datagrams (datagram_block.h), independent of each other.
 */
 #include "capture/capture.h"
 
@@ -62,9 +62,8 @@ typedef struct capture_piece {
     bool has_ended;            /* the capture's rows are handed out: end is to be called */
     eg_capture_end end;        /* as far as it is known */
     eg_stream_file file_state; /* when it was opened */
-    eg_datagram_block
-        *block;          /* takes datagrams instead of a batch; NULL where the source is whole */
-    eg_scan_stats stats; /* what this piece read */
+    eg_datagram_block *block;  /* takes datagrams instead of a batch; NULL in a whole source */
+    eg_scan_stats stats;       /* what this piece read */
 } capture_piece;
 
 /* ---- the account -------------------------------------------------------- */

@@ -1,6 +1,5 @@
 /* Notes of where datagrams are. Payloads are parsed again when they are decoded: that is cheaper
-*than
-** to carry their headers. */
+** than to carry their headers. */
 #include "capture/datagram_block.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /*
-** A block: some hundred datagrams of a capture that were found and accounted for, to be decoded
-** elsewhere, as a piece of a source. What has to come in the order of the file is done when a block
-** is filled; turning records into rows, which is most of the work, waits for the piece's next().
+** A block: some hundred datagrams of a capture that were found and accounted for, to be
+** decoded elsewhere, as a piece of a source. What has to come in the order of the file is
+** done when a block is filled; turning records into rows, which is most of the work, waits
+** for the piece's next().
 */
 #ifndef EG_DATAGRAM_BLOCK_H
 #define EG_DATAGRAM_BLOCK_H
@@ -25,8 +26,8 @@ bool eg_datagram_block_has_room(const eg_datagram_block *b);
 
 uint32_t eg_datagram_block_rows(const eg_datagram_block *b);
 
-/* Adds a datagram of which eg_nf5_classify found n_records. Its bytes are in `slab`, which is held;
-** where that is NULL they are copied. */
+/* Adds a datagram of which eg_nf5_classify found n_records. Its bytes are in `slab`, which
+** is held; where that is NULL they are copied. */
 void eg_datagram_block_add(eg_datagram_block *b, const uint8_t *payload, uint32_t n_records,
                            const eg_nf5_origin *origin, eg_slab *slab);
 

@@ -26,6 +26,7 @@ typedef struct eg_scan_stats {
     int64_t rows_read;          /* flow records decoded */
     int64_t rows_kept;          /* of these, passed the predicate */
     int64_t bytes_read;         /* bytes read from disk */
+    int64_t bytes_spilled;      /* written to a temporary file for want of memory */
 } eg_scan_stats;
 
 /* Adds what another one counted. */

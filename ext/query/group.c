@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "query/group_runs.h"
 #include "query/group_table.h"
 #include "query/group_top.h"
 #include "query/scan_spread.h"
@@ -18,8 +19,11 @@ struct eg_groups {
     eg_group_table *table; /* owned */
     eg_group_top *tops;    /* [n_lanes] owned; where only the first groups are kept */
     int n_lanes;
-    const uint64_t **order; /* [n] owned, entries of the table or of tops */
-    uint64_t n;
+    const uint64_t *
+        *order;          /* [n] owned, entries of the table or of tops; NULL where runs has them */
+    eg_spill *spill;     /* owned */
+    eg_group_runs *runs; /* owned; NULL where nothing was spilled, or only the first are kept */
+    uint64_t n, at;      /* in all; handed out */
 };
 
 bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m) {
@@ -180,10 +184,16 @@ static eg_status sum_partition(void *arg, int lane, size_t partition, eg_err *er
 
 static eg_status make_room(void *arg, eg_err *err) {
     run *r = arg;
-    eg_status rc =
-        eg_team_each(&r->team, EG_GROUP_PARTITIONS, sum_partition, r, check_scan, r->scan, err);
+    eg_group_table *t = r->groups->table;
+    bool is_worth = true;
+    eg_status rc = eg_group_table_gather(t, err);
     if (rc == EG_OK)
-        eg_group_table_empty(r->groups->table);
+        rc = eg_group_table_try(t, 0, &is_worth, err);
+    if (rc != EG_OK || !is_worth)
+        return rc;
+    rc = eg_team_each(&r->team, EG_GROUP_PARTITIONS, sum_partition, r, check_scan, r->scan, err);
+    if (rc == EG_OK)
+        eg_group_table_empty(t);
     return rc;
 }
 
@@ -192,9 +202,32 @@ static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err 
     const uint64_t *entries;
     uint32_t n;
     eg_status rc = eg_group_table_finish(r->groups->table, lane, partition, &entries, &n, err);
-    if (rc == EG_OK && r->n_top > 0)
+    if (rc == EG_OK && r->groups->runs != NULL)
+        rc = eg_group_runs_write(r->groups->runs, partition, entries, n, err);
+    else if (rc == EG_OK && r->n_top > 0)
         rc = eg_group_top_add(&r->groups->tops[lane], &r->groups->by, r->n_top, entries, n, err);
     return rc;
+}
+
+/* Sums what still waits and puts the groups in order. */
+static eg_status finish(run *r, eg_err *err) {
+    eg_groups *g = r->groups;
+    eg_status rc = eg_group_table_gather(g->table, err);
+    if (rc == EG_OK && r->n_top == 0 && eg_group_table_spills(g->table))
+        rc = eg_group_runs_open(&g->by, g->spill, EG_GROUP_PARTITIONS, &g->runs, err);
+    if (rc == EG_OK)
+        rc = eg_team_each(&r->team, EG_GROUP_PARTITIONS, finish_partition, r, check_scan, r->scan,
+                          err);
+    if (rc != EG_OK)
+        return rc;
+    const eg_scan_stats spilled = {.bytes_spilled = eg_spill_bytes(g->spill)};
+    eg_scan_count(r->scan, 0, &spilled);
+    eg_group_table_trim(g->table); /* the order of groups may need the memory */
+    if (g->runs == NULL)
+        return put_in_order(g, r->spec->limit, r->scan, err);
+    g->n = eg_group_runs_count(g->runs);
+    g->n = r->spec->limit > 0 && r->spec->limit < g->n ? r->spec->limit : g->n;
+    return EG_OK;
 }
 
 static eg_status open_run(run *r, const eg_intern *texts, eg_err *err) {
@@ -217,8 +250,13 @@ static eg_status open_run(run *r, const eg_intern *texts, eg_err *err) {
         if ((r->packed[i] = malloc(sizeof(packed))) == NULL)
             return eg_fail_nomem(err, "grouping");
     eg_key_layout_make(&g->layout, r->spec->keys, r->spec->n_keys, 0);
-    eg_group_plan plan = {
-        .n_words = g->layout.n_words, .n_lanes = r->team.n_lanes, .drops = r->n_top > 0};
+    if ((rc = eg_spill_open(&g->spill, err)) != EG_OK)
+        return rc;
+    eg_group_plan plan = {.n_words = g->layout.n_words,
+                          .n_lanes = r->team.n_lanes,
+                          .drops = r->n_top > 0,
+                          .limit_bytes = r->spec->memory_bytes,
+                          .spill = g->spill};
     rc = eg_group_table_open(&plan, &g->table, err);
     g->by = (eg_group_order){.table = g->table,
                              .layout = &g->layout,
@@ -237,12 +275,7 @@ eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spe
     if (rc == EG_OK)
         rc = eg_scan_spread(scan, &r.team, &taker, err);
     if (rc == EG_OK)
-        rc =
-            eg_team_each(&r.team, EG_GROUP_PARTITIONS, finish_partition, &r, check_scan, scan, err);
-    if (rc == EG_OK) {
-        eg_group_table_trim(r.groups->table); /* the order of groups may need the memory */
-        rc = put_in_order(r.groups, spec->limit, scan, err);
-    }
+        rc = finish(&r, err);
     for (int i = 0; r.packed != NULL && i < r.team.n_lanes; i++)
         free(r.packed[i]);
     free(r.packed);
@@ -258,14 +291,25 @@ uint64_t eg_groups_count(const eg_groups *g) {
     return g->n;
 }
 
-void eg_groups_row(const eg_groups *g, uint64_t i, eg_group_row *row) {
-    const uint64_t *e = g->order[i];
+eg_status eg_groups_next(eg_groups *g, eg_group_row *row, eg_err *err) {
+    const uint64_t *e = NULL;
+    if (g->at == g->n)
+        return EG_DONE;
+    if (g->runs != NULL) {
+        eg_status rc = eg_group_runs_next(g->runs, &e, err);
+        if (rc != EG_OK)
+            return rc;
+    } else {
+        e = g->order[g->at];
+    }
+    g->at++;
     uint64_t words[EG_GROUP_MAX_WORDS];
     eg_group_table_key(g->table, e, words);
     eg_key_layout_unpack(&g->layout, words, row->keys);
     row->bytes = (int64_t)e[g->layout.n_words];
     row->packets = (int64_t)e[g->layout.n_words + 1];
     row->flows = (int64_t)e[g->layout.n_words + 2];
+    return EG_OK;
 }
 
 void eg_groups_close(eg_groups *g) {
@@ -274,6 +318,8 @@ void eg_groups_close(eg_groups *g) {
     for (int i = 0; g->tops != NULL && i < g->n_lanes; i++)
         eg_group_top_close(&g->tops[i]);
     free(g->tops);
+    eg_group_runs_close(g->runs);
+    eg_spill_close(g->spill);
     eg_group_table_close(g->table);
     free(g->order);
     free(g);

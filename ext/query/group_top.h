@@ -1,6 +1,6 @@
 /*
-** The first groups of many: entries are looked at once and only those are copied that may be among
-** the first k by a measure, largest first, ties by key.
+** The first groups of many: entries are looked at once and only those are copied that may be
+** among the first k by a measure, largest first, ties by key.
 */
 #ifndef EG_GROUP_TOP_H
 #define EG_GROUP_TOP_H

@@ -1,10 +1,10 @@
 /*
-** A slot is an open piece and a job that reads it: to its end, until the taker is full, or for some
-** 10 ms. The host's thread opens pieces into free slots, looks after the jobs that ended, and runs
-** waiting ones itself while there is nothing else to do.
+** A slot is an open piece and a job that reads it: to its end, until the taker is full, or
+** for some 10 ms. The host's thread opens pieces into free slots, looks after the jobs that
+** ended, and runs waiting ones itself while there is nothing else to do.
 **
-** Which failure is told must not depend on who was faster: behind a piece that failed no other is
-** opened, those before it are read on.
+** Which failure is told must not depend on who was faster: behind a piece that failed no
+** other is opened, those before it are read on.
 */
 #include "query/scan_spread.h"
 
@@ -141,8 +141,8 @@ static bool open_piece(spread *x) {
 }
 
 /* Looks after the jobs that have ended: closes what is read, sends others off again. Jobs that
-*ended
-** because the taker is full stay where they are. Returns how many are still with the pool. */
+ *ended
+ ** because the taker is full stay where they are. Returns how many are still with the pool. */
 static int settle(spread *x) {
     int n_sent = 0;
     bool is_full = x->taker->is_full(x->taker->arg);

@@ -1,9 +1,9 @@
 /*
-** A team: the host's thread and the workers that share a piece of work with it. Each member has a
-** number, its lane, from 0; what a lane owns is used by one thread at a time.
+** A team: the host's thread and the workers that share a piece of work with it. Each member
+** has a number, its lane, from 0; what a lane owns is used by one thread at a time.
 **
-** Only the host's thread asks the host whether to go on, so that it takes part in the work in small
-** steps.
+** Only the host's thread asks the host whether to go on, so that it takes part in the work
+** in small steps.
 */
 #ifndef EG_TEAM_H
 #define EG_TEAM_H

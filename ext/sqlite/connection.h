@@ -18,6 +18,8 @@ typedef struct eg_connection {
     sqlite3 *db;                        /* the host's */
     int n_refs;                         /* modules that hold it */
     eg_scan_stats last;                 /* of the last scan that ended or was closed */
+    int n_threads;                      /* settings.h; 0: the default */
+    uint64_t memory_bytes;              /* settings.h; 0: the default */
     struct earlgrey_progress *progress; /* the host's; NULL where it wants none */
     eg_measuring measure;               /* what runs and is told there; NULL without */
     const void *measured;

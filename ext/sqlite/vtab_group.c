@@ -10,6 +10,7 @@
 ** also a result: the group's value in that column.
 */
 #include "query/group.h"
+#include "sqlite/settings.h"
 #include "sqlite/sql_constraint.h"
 #include "sqlite/sql_tables.h"
 #include "sqlite/sql_value.h"
@@ -243,6 +244,8 @@ static eg_status make_spec(group_cursor *c, const group_kind *k, eg_group_spec *
     spec->n_keys = c->n_keys;
     if (rc == EG_OK)
         rc = read_limit(k, c->arguments[ARG_LIMIT], &spec->limit, err);
+    if (rc == EG_OK)
+        rc = eg_settings_memory(c->run.connection, &spec->memory_bytes, err);
     return rc;
 }
 
@@ -279,9 +282,11 @@ static void narrow(eg_group_spec *spec, int64_t limit, int64_t offset) {
         spec->limit = n;
 }
 
-static void load_row(group_cursor *c) {
-    if (c->groups != NULL && c->at < eg_groups_count(c->groups))
-        eg_groups_row(c->groups, c->at, &c->row);
+/* Fetches the cursor's next row; there may be none. */
+static int load_row(group_cursor *c) {
+    eg_err err;
+    eg_status rc = c->groups != NULL ? eg_groups_next(c->groups, &c->row, &err) : EG_DONE;
+    return rc == EG_OK || rc == EG_DONE ? SQLITE_OK : eg_sql_fail(c->base.pVtab, &err);
 }
 
 static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan, int argc,
@@ -334,15 +339,13 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
     }
     if (rc != EG_OK)
         return eg_sql_fail(cursor->pVtab, &err);
-    load_row(c);
-    return SQLITE_OK;
+    return load_row(c);
 }
 
 static int group_next(sqlite3_vtab_cursor *cursor) {
     group_cursor *c = (group_cursor *)cursor;
     c->at++;
-    load_row(c);
-    return SQLITE_OK;
+    return load_row(c);
 }
 
 static int group_eof(sqlite3_vtab_cursor *cursor) {

@@ -62,6 +62,11 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_top('$/plain.pcap', 'exporter,file,protocol,start_time', 'packets', 7)",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,nonsense', 'bytes')",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr', 'weight')",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,dstaddr,srcport', 'bytes') WHERE "
+    "earlgrey_memory_limit('1kB') = 1000 AND earlgrey_threads(3) = 3",
+    "SELECT * FROM netflow_active('$', 5) WHERE earlgrey_memory_limit(NULL) > 0",
+    "SELECT earlgrey_threads(NULL) > 0, earlgrey_memory_limit('2GB'), earlgrey_memory_limit(NULL) "
+    "> 0",
     "SELECT * FROM netflow_audit('$')",
     "SELECT * FROM netflow_loss('$/plain.pcap\n$/cut.pcap')",
     "SELECT * FROM netflow_loss('$')",

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "query/group.h"
 #include "query/group_table.h"
@@ -129,6 +131,7 @@ typedef struct manner {
     int n_threads;
     uint64_t piece_rows;
 } manner;
+static int64_t last_spilled; /* bytes, by the last run */
 static const manner manners[] = {{0, UINT64_MAX}, {1, 700}, {2, 700}, {5, 90}};
 #define N_MANNERS (sizeof manners / sizeof manners[0])
 
@@ -146,6 +149,7 @@ static eg_groups *run(fixture *f, const eg_group_spec *spec, uint64_t n_rows, ma
     eg_scan_progress(scan, &done, &total, &n_read);
     eg_scan_stats stats = {0};
     eg_scan_close(scan, &stats);
+    last_spilled = stats.bytes_spilled;
     if (expected == EG_OK) {
         assert_int_equal(n_read, n_rows);
         assert_int_equal(stats.rows_kept, n_rows);
@@ -224,7 +228,7 @@ static void check(fixture *f, eg_group_spec spec, uint64_t n_rows) {
             assert_int_equal(eg_groups_count(g), n);
             for (uint64_t i = 0; i < n; i++) {
                 eg_group_row row = {0};
-                eg_groups_row(g, i, &row);
+                assert_int_equal(eg_groups_next(g, &row, NULL), EG_OK);
                 assert_memory_equal(row.keys, expected.rows[i].keys,
                                     spec.n_keys * sizeof row.keys[0]);
                 assert_int_equal(row.bytes, expected.rows[i].bytes);
@@ -287,6 +291,92 @@ static void host_can_stop_a_grouping(void **state) {
     }
 }
 
+/* The rows of a run, in order, as one number. */
+static uint64_t digest(eg_groups *g, uint64_t *n_rows) {
+    eg_group_row row;
+    eg_status rc;
+    uint64_t hash = 0;
+    *n_rows = 0;
+    while ((rc = eg_groups_next(g, &row, NULL)) == EG_OK) {
+        for (int i = 0; i < EG_GROUP_MAX_KEYS; i++)
+            hash = mixed(hash + (uint64_t)row.keys[i]);
+        hash = mixed(mixed(mixed(hash + (uint64_t)row.bytes) + (uint64_t)row.packets) +
+                     (uint64_t)row.flows);
+        ++*n_rows;
+    }
+    assert_int_equal(rc, EG_DONE);
+    assert_int_equal(*n_rows, eg_groups_count(g));
+    eg_groups_close(g);
+    return hash;
+}
+
+static void a_tiny_memory_limit_spills_and_changes_nothing(void **state) {
+    static const char names[] = "srcaddr,dstaddr,srcport,dstport,protocol,tos,exporter";
+    static const uint64_t limits[] = {0, 100, 70000};
+    const uint64_t n_rows = 300000;
+    eg_key keys[EG_GROUP_MAX_KEYS] = {0};
+    eg_group_spec spec = {.keys = keys};
+    assert_int_equal(eg_group_parse_keys(names, strlen(names), keys, &spec.n_keys, NULL), EG_OK);
+    for (size_t l = 0; l < sizeof limits / sizeof limits[0]; l++) {
+        uint64_t n, n_expected;
+        spec.limit = limits[l];
+        spec.memory_bytes = 0;
+        uint64_t expected =
+            digest(run(*state, &spec, n_rows, manners[0], (eg_poll){0}, EG_OK), &n_expected);
+        assert_int_equal(last_spilled, 0);
+        assert_true(limits[l] > 0 ? n_expected == limits[l] : n_expected > 70000);
+        for (size_t i = 0; i < 3; i++) {
+            spec.memory_bytes = 1;
+            manner how = manners[i];
+            how.piece_rows = how.piece_rows < 5000 ? 5000 : how.piece_rows;
+            assert_true(digest(run(*state, &spec, n_rows, how, (eg_poll){0}, EG_OK), &n) ==
+                        expected);
+            assert_int_equal(n, n_expected);
+            assert_true(last_spilled > 1000000);
+        }
+    }
+}
+
+static void a_temporary_folder_that_is_none_is_named(void **state) {
+    eg_spill *s;
+    eg_err err;
+    int64_t offset;
+    (void)state;
+    assert_int_equal(setenv("SQLITE_TMPDIR", "/nowhere/at/all", 1), 0);
+    assert_int_equal(eg_spill_open(&s, &err), EG_OK);
+    assert_int_equal(eg_spill_write(s, "x", 1, &offset, &err), EG_IO);
+    assert_string_equal(err.msg, "/nowhere/at/all: a temporary file for what exceeds the memory "
+                                 "limit cannot be made: No such file or directory");
+    eg_spill_close(s);
+    assert_int_equal(unsetenv("SQLITE_TMPDIR"), 0);
+}
+
+static void a_temporary_file_that_cannot_grow_is_an_error(void **state) {
+    (void)state;
+    static const uint8_t bytes[100000];
+    struct rlimit old, small;
+    eg_spill *s;
+    eg_err err;
+    int64_t offset;
+    uint8_t back[100];
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 150000;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_equal(eg_spill_open(&s, &err), EG_OK);
+    assert_int_equal(eg_spill_write(s, "0123456789", 10, &offset, &err), EG_OK);
+    assert_int_equal(eg_spill_write(s, bytes, sizeof bytes, &offset, &err), EG_OK);
+    assert_int_equal(offset, 10);
+    assert_int_equal(eg_spill_write(s, bytes, sizeof bytes, &offset, &err), EG_IO);
+    assert_non_null(strstr(err.msg, "memory limit cannot be written: File too large"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(eg_spill_read(s, back, 10, 0, &err), EG_OK);
+    assert_memory_equal(back, "0123456789", 10);
+    eg_spill_close(s);
+    eg_spill_close(NULL);
+}
+
 /* Adds rows of n_keys distinct one-word keys, from lanes in turn, and sums as a run does. */
 static eg_group_table *fill_table(const eg_group_plan *plan, uint64_t n_rows, uint64_t n_keys) {
     static uint64_t words[EG_BATCH_ROWS];
@@ -304,6 +394,8 @@ static eg_group_table *fill_table(const eg_group_plan *plan, uint64_t n_rows, ui
         int lane = (int)(n / EG_BATCH_ROWS) % plan->n_lanes;
         assert_int_equal(eg_group_table_add(t, lane, columns, ones, ones, all, EG_BATCH_ROWS, NULL),
                          EG_OK);
+        if (eg_group_table_is_full(t))
+            assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
         for (size_t p = 0; eg_group_table_is_full(t) && p < EG_GROUP_PARTITIONS; p++)
             assert_int_equal(eg_group_table_sum(t, lane, p, NULL), EG_OK);
         if (eg_group_table_is_full(t))
@@ -318,6 +410,7 @@ static void what_was_added_comes_back_at_forty_bytes_a_pair_at_most(void **state
     for (int drops = 0; drops < 2; drops++) {
         const eg_group_plan plan = {.n_words = 1, .n_lanes = 3, .drops = drops};
         eg_group_table *t = fill_table(&plan, n_rows, n_pairs);
+        assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
         assert_true(8 * eg_group_table_width(t) <= 40);
         uint64_t sum_of_keys = 0, expected = 0, n_groups = 0, n_flows = 0;
         for (size_t p = 0; p < EG_GROUP_PARTITIONS; p++) {
@@ -340,6 +433,47 @@ static void what_was_added_comes_back_at_forty_bytes_a_pair_at_most(void **state
         assert_int_equal(n_groups, n_pairs);
         assert_int_equal(n_flows, n_rows);
         assert_int_equal(eg_group_table_count(t), drops ? 0 : n_pairs);
+        eg_group_table_close(t);
+    }
+}
+
+static void few_keys_hardly_wait(void **state) {
+    (void)state;
+    const eg_group_plan plan = {.n_words = 1, .n_lanes = 2, .drops = true};
+    const uint64_t n_rows = 2000 * EG_BATCH_ROWS; /* 100 MB, if they waited */
+    static const uint64_t n_keys[] = {1, 6, 700};
+    for (size_t k = 0; k < 3; k++) {
+        eg_group_table *t;
+        static uint64_t words[EG_BATCH_ROWS];
+        static int64_t ones[EG_BATCH_ROWS];
+        static uint16_t all[EG_BATCH_ROWS];
+        const uint64_t *columns[EG_GROUP_MAX_WORDS] = {words};
+        assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+        for (uint64_t n = 0; n < n_rows; n += EG_BATCH_ROWS) {
+            for (uint64_t i = 0; i < EG_BATCH_ROWS; i++) {
+                words[i] = mixed((n + i) % n_keys[k]);
+                ones[i] = INT64_C(1) << 40;
+                all[i] = (uint16_t)i;
+            }
+            assert_int_equal(eg_group_table_add(t, n / EG_BATCH_ROWS % 2, columns, ones, ones, all,
+                                                EG_BATCH_ROWS, NULL),
+                             EG_OK);
+            assert_false(eg_group_table_is_full(t));
+        }
+        assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+        uint64_t n_groups = 0, n_flows = 0;
+        for (size_t p = 0; p < EG_GROUP_PARTITIONS; p++) {
+            const uint64_t *e;
+            uint32_t n;
+            assert_int_equal(eg_group_table_finish(t, 0, p, &e, &n, NULL), EG_OK);
+            n_groups += n;
+            for (uint32_t i = 0; i < n; i++, e += eg_group_table_width(t)) {
+                assert_true(e[1] == e[3] << 40);
+                n_flows += e[3];
+            }
+        }
+        assert_int_equal(n_groups, n_keys[k]);
+        assert_int_equal(n_flows, n_rows);
         eg_group_table_close(t);
     }
 }
@@ -414,7 +548,9 @@ static void null_counters_add_nothing_and_null_keys_are_refused(void **state) {
         } else {
             assert_int_equal(rc, EG_OK);
             assert_int_equal(eg_groups_count(g), 4);
-            eg_groups_row(g, 3, &row); /* the last: the fewest bytes */
+            for (int i = 0; i < 4; i++) /* the last: the fewest bytes */
+                assert_int_equal(eg_groups_next(g, &row, NULL), EG_OK);
+            assert_int_equal(eg_groups_next(g, &row, NULL), EG_DONE);
             assert_int_equal(row.keys[0], 3);
             assert_int_equal(row.bytes, 2);
             assert_int_equal(row.packets, way % 4 == 0 ? 5 : 2);
@@ -460,7 +596,11 @@ int main(void) {
         cmocka_unit_test(unordered_pairs_sum_both_ways),
         cmocka_unit_test(no_rows_give_no_groups),
         cmocka_unit_test(host_can_stop_a_grouping),
+        cmocka_unit_test(a_tiny_memory_limit_spills_and_changes_nothing),
+        cmocka_unit_test(a_temporary_folder_that_is_none_is_named),
+        cmocka_unit_test(a_temporary_file_that_cannot_grow_is_an_error),
         cmocka_unit_test(what_was_added_comes_back_at_forty_bytes_a_pair_at_most),
+        cmocka_unit_test(few_keys_hardly_wait),
         cmocka_unit_test(null_counters_add_nothing_and_null_keys_are_refused),
         cmocka_unit_test(bad_keys_are_refused_with_their_name),
     };

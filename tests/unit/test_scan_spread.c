@@ -1,7 +1,6 @@
 /* Claims of query/scan_spread.c and team.c: every row that passes is taken once, whatever the
-*number
-** of threads; pieces are opened and closed on the host's thread; a failure is the one that a serial
-** scan tells; room is made while nobody takes; a loop does every step once. */
+** number of threads; pieces are opened and closed on the host's thread; a failure is the one that a
+** serial scan tells; room is made while nobody takes; a loop does every step once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
