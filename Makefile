@@ -13,7 +13,6 @@ VARIANT = release
 WERROR =
 SANITIZE =
 FUZZ_SECONDS = 30
-BENCH_RECORDS = 2000000
 
 # ---- Nothing below needs editing
 
@@ -26,10 +25,11 @@ PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c
 	shard_piece.c shard_prune.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
-QUERY_SRC = filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c scan.c scan_ahead.c scan_spread.c spill.c team.c
-SQLITE_SRC = btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c settings.c sql_constraint.c \
-	sql_tables.c sql_value.c store_bulk.c store_load.c store_schema.c store_source.c store_terms.c stored_ledger.c \
-	vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c
+QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c scan.c \
+	scan_ahead.c scan_spread.c series.c series_lines.c spill.c team.c
+SQLITE_SRC = btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c settings.c \
+	sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_schema.c store_source.c \
+	store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c vtab_series.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c sqlite_codes.c statement.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
@@ -40,9 +40,9 @@ EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 UNIT_TESTS = test_address_order test_batch test_btree_write test_capture test_dataset test_filelist test_filter \
 	test_frame test_group test_identity test_intern test_ledger test_nf5 test_pool test_pq_bloom test_pq_codec \
 	test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader test_pq_rle test_pq_thrift test_pq_writer \
-	test_predicate test_reasons test_reassembly test_row_order test_savefile test_scan test_scan_ahead test_scan_spread test_schema \
-	test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune test_shard_source \
-	test_shard_verify test_status test_store_terms test_stream
+	test_predicate test_reasons test_reassembly test_row_order test_savefile test_scan test_scan_ahead test_scan_spread \
+	test_schema test_series test_shard_column test_shard_keys test_shard_list test_shard_piece test_shard_prune \
+	test_shard_source test_shard_verify test_status test_store_terms test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile shard
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.
@@ -85,7 +85,7 @@ WRAP_READ = -Wl,--wrap=read,--wrap=pread,--wrap=open
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all demo test test-unit test-sql test-lua test-interop asan valgrind clang fuzz \
-	bench-data format check-format install uninstall clean help need \
+	format check-format install uninstall clean help need \
 	unit-bins replay-bins fault-bins fuzz-bins \
 	print-unit print-replay print-fuzz
 
@@ -126,10 +126,6 @@ fuzz: ## fuzz every target for FUZZ_SECONDS (30)
 	@tests/setup.sh test
 	@tests/run.sh fuzz $(FUZZ_SECONDS)
 
-bench-data: build/bench/flowgen ## write build/bench/flows-2m.pcap, or BENCH_RECORDS records
-	build/bench/flowgen -n $(BENCH_RECORDS) \
-		build/bench/flows-$$(( $(BENCH_RECORDS) / 1000000 ))m.pcap
-
 format: ## rewrite the C sources with clang-format
 	clang-format -i $$(find ext lua tests -name '*.[ch]')
 
@@ -153,7 +149,7 @@ clean: ## remove what was built
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name what; do printf '%-14s %s\n' "$$name" "$$what"; done
+		while IFS='|' read -r name what; do printf '%-18s %s\n' "$$name" "$$what"; done
 
 # pkg-config's name and Debian's, of each library.
 DEBIAN_DEV = sqlite3:libsqlite3-dev libpcap:libpcap-dev libarchive:libarchive-dev zlib:zlib1g-dev \
@@ -239,9 +235,7 @@ $(B)/fault/fault_read: $(B)/tests/fault/fault_read.o $(B)/tests/fault/fault_run.
 	@mkdir -p $(@D)
 	$(LINK) $(WRAP_READ) -o $@ $^ $(LIBS)
 
-build/bench/%: tests/bench/%.c
-	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -o $@ $< -lpthread
+include tests/bench/bench.mk
 
 # Kept: make would remove them as intermediate files.
 .SECONDARY:

@@ -43,6 +43,8 @@ EXPORT int sqlite3_earlgrey_init(sqlite3 *db, char **error, const sqlite3_api_ro
     if (rc == SQLITE_OK)
         rc = eg_register_groups(c);
     if (rc == SQLITE_OK)
+        rc = eg_register_series(c);
+    if (rc == SQLITE_OK)
         rc = eg_register_ledger(c);
     if (rc == SQLITE_OK)
         rc = eg_register_ingest(c);

@@ -56,7 +56,7 @@ loads_renamed() {
         sqlite3 -batch -cmd ".load $work/libearlgrey-0.1" :memory: 'SELECT earlgrey_version()'
 }
 nofs() {
-    local all="netflow_pcap netflow_parquet netflow netflow_active netflow_top netflow_audit netflow_loss netflow_ingest netflow_compact netflow_verify" table
+    local all="netflow_pcap netflow_parquet netflow netflow_active netflow_top netflow_series netflow_audit netflow_loss netflow_ingest netflow_compact netflow_verify" table
     sqlite3 -batch -cmd '.load ./earlgrey sqlite3_earlgrey_nofs_init' :memory: "SELECT ip4_num('1.2.3.4')" | grep -qx 16909060 || return 1
     for table in $all; do
         sqlite3 -batch -cmd '.load ./earlgrey sqlite3_earlgrey_nofs_init' :memory: \
@@ -110,7 +110,7 @@ one_apt_line_without_pkg_config() {
 setup_is_silent() { equal "$(tests/setup.sh demo 2>&1 && tests/setup.sh test 2>&1)" ""; }
 help_is_complete() {
     local target
-    for target in all demo test test-interop asan valgrind clang fuzz bench-data format check-format install \
+    for target in all demo test test-interop asan valgrind clang fuzz bench bench-data bench-guard-update format check-format install \
         uninstall clean help; do
         make -s help | grep -q "^$target " || { echo "$target" && return 1; }
     done

@@ -233,10 +233,25 @@ suite_differential_asan() {
         ASAN_OPTIONS=detect_leaks=0 python_in tests/interop/differential.py --queries 400 --seed 2
 }
 
+suite_bench() { # the tools that are always there; sqlite3 confirms every answer
+    local tools="earlgrey sqlite cat"
+    [ ! -e tests/bench/floor.c ] || tools="$tools floor"
+    [ ! -e tests/bench/sql_bench.c ] || tools="$tools arrays"
+    python_in tests/bench/test_bench.py
+    python_in tests/bench/bench.py --tap --records 20000 --runs 2 --tools "$tools" --data "$TMP/data" --to "$TMP/report"
+}
+suite_guard() { python_in tests/bench/guard.py; }
+
+suite_bench_peers() {
+    python_in tests/bench/bench.py --tap --records 20000 --runs 1 --data "$TMP/data" --to "$TMP/report" \
+        --tools "earlgrey duckdb polars chdb spark nfdump sqlite" \
+        --only "pairs-* top-* address-* minute-* sum-* ingest-*"
+}
 suite_programs() { python_in tests/interop/programs.py; }
 suite_engines() { python_in tests/interop/engines.py; }
+suite_store_clients() { python_in tests/interop/store_clients.py; }
 
-ALL="unit_valgrind style unit sql lua corpus product parquet_testing generated oracle truncation differential fault kills
+ALL="unit_valgrind guard style unit sql lua corpus product parquet_testing generated oracle truncation differential bench fault kills
     unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan"
 
@@ -269,7 +284,7 @@ variants="release"
 case "${1:-all}" in
 all) suites="build $ALL" variants="release asan" ;;
 asan) suites="$ASAN" variants="asan" ;;
-interop) suites="programs engines" ;;
+interop) suites="programs engines store_clients bench_peers" ;;
 fuzz)
     suites="fuzz" variants=""
     FUZZ_SECONDS=${2:-30}

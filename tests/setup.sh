@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that a make target needs and that are missing.
 #
-#     tests/setup.sh demo|test|interop
+#     tests/setup.sh demo|test|interop|bench
 #
 # Silent where nothing is missing, and then needs neither root nor network.
 set -eu
@@ -12,9 +12,10 @@ case "${1:-}" in
 demo) wanted="$build" ;;
 test) wanted="$build libcmocka-dev clang libclang-rt-14-dev clang-format valgrind
     python3 python3-minimal binutils zstd xz-utils lz4 bzip2 gzip strace" ;;
-interop) wanted="$build python3 python3-minimal tshark python3-venv python3-apsw openjdk-17-jre-headless" ;;
+interop) wanted="$build python3 python3-minimal tshark python3-venv python3-apsw openjdk-17-jre-headless nfdump" ;;
+bench) wanted="$build python3 python3-minimal python3-venv openjdk-17-jre-headless nfdump" ;;
 *)
-    echo "usage: tests/setup.sh demo|test|interop" >&2
+    echo "usage: tests/setup.sh demo|test|interop|bench" >&2
     exit 2
     ;;
 esac

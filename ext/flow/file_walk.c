@@ -222,26 +222,73 @@ static int by_natural_path(const void *a, const void *b) {
     return c != 0 ? c : strcmp(*x, *y);
 }
 
-static eg_status add_glob(listing *l, const char *pattern, eg_err *err) {
+/* Adds the paths that a pattern matches; *n_matches counts them. is_tried: it may well name a
+** directory that is not there. */
+static eg_status add_matches(listing *l, const char *pattern, bool is_tried, size_t *n_matches,
+                             eg_err *err) {
     glob_t g = {0};
-    size_t first = l->list->n_files;
     errno = 0;
     int grc = glob(pattern, GLOB_ERR | GLOB_NOSORT, NULL, &g);
     int error = errno;
     eg_status rc = EG_OK;
     if (grc == GLOB_NOSPACE)
         rc = eg_fail_nomem(err, "a list of files");
-    else if (grc == GLOB_ABORTED)
+    else if (grc == GLOB_ABORTED && !(is_tried && (error == ENOENT || error == ENOTDIR)))
         rc = fail_errno(err, pattern, "cannot be listed", error != 0 ? error : EIO);
-    else if (grc != 0)
-        rc = eg_fail(err, EG_IO, -1, "%s: no file has such a name", pattern);
-    if (rc == EG_OK)
+    if (rc == EG_OK && g.gl_pathc > 0)
         qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_natural_path);
     for (size_t i = 0; rc == EG_OK && i < g.gl_pathc; i++)
         rc = add_path(l, g.gl_pathv[i], !l->kind->globs_may_be_empty, err);
+    *n_matches += g.gl_pathc;
+    globfree(&g);
+    return rc;
+}
+
+/* Whether a pattern matches anything. */
+static bool is_matched(const char *pattern) {
+    glob_t g = {0};
+    bool is = glob(pattern, GLOB_NOSORT, NULL, &g) == 0;
+    globfree(&g);
+    return is;
+}
+
+#define MAX_DEPTH 32 /* of directories that ** stands for */
+
+/* The path component "**" stands for directories of any depth, none included: the pattern is
+** tried with 0, 1, 2, ... directories, as long as there are any so deep. */
+static eg_status add_deep(listing *l, const char *pattern, bool is_tried, size_t *n_matches,
+                          eg_err *err) {
+    const char *stars = pattern;
+    while ((stars = strstr(stars, "**/")) != NULL && stars > pattern && stars[-1] != '/')
+        stars++;
+    if (stars == NULL)
+        return add_matches(l, pattern, is_tried, n_matches, err);
+    size_t n_before = (size_t)(stars - pattern), n_behind = strlen(stars + 3);
+    char *tried = malloc(n_before + 2 * MAX_DEPTH + n_behind + 1);
+    if (tried == NULL)
+        return eg_fail_nomem(err, "a pattern");
+    memcpy(tried, pattern, n_before);
+    eg_status rc = EG_OK;
+    for (size_t depth = 0; depth <= MAX_DEPTH && rc == EG_OK; depth++) {
+        char *end = tried + n_before + 2 * depth;
+        *end = '\0';
+        if (depth > 0 && !is_matched(tried))
+            break;
+        memcpy(end, stars + 3, n_behind + 1);
+        rc = add_deep(l, tried, true, n_matches, err);
+        memcpy(end, "*/", 2);
+    }
+    free(tried);
+    return rc;
+}
+
+static eg_status add_glob(listing *l, const char *pattern, eg_err *err) {
+    size_t first = l->list->n_files, n_matches = 0;
+    eg_status rc = add_deep(l, pattern, false, &n_matches, err);
+    if (rc == EG_OK && n_matches == 0)
+        rc = eg_fail(err, EG_IO, -1, "%s: no file has such a name", pattern);
     if (rc == EG_OK && l->list->n_files == first)
         rc = eg_fail(err, EG_IO, -1, "%s: directories without %s", pattern, l->kind->plural);
-    globfree(&g);
     return rc;
 }
 

@@ -2,11 +2,11 @@
 ** From a source text to files: what captures, Parquet shards and others have alike.
 **
 ** A source is a file, a directory (what is of a kind below it; names that begin with "." or
-** "_" are passed over), a glob, or a list of them separated by newlines. Entries come in the
-** order given, what a directory or glob gives in natural order (cap9 before cap10) of paths;
-** then files that are the same by device and inode are made one, so that links and
-** overlapping entries count nothing twice. A name that exists means itself, whatever
-** characters are in it.
+** "_" are passed over), a glob, or a list of them separated by newlines. In a glob a component
+** "**" stands for directories of any depth. Entries come in the order given, what a directory or
+** glob gives in natural order (cap9 before cap10) of paths; then files that are the same by
+** device and inode are made one, so that links and overlapping entries count nothing twice. A
+** name that exists means itself, whatever characters are in it.
 */
 #ifndef EG_FILE_WALK_H
 #define EG_FILE_WALK_H

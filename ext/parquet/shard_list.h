@@ -19,6 +19,8 @@ typedef struct eg_shard {
     int64_t n_rows;                     /* -1 unknown; checked against the footer where known */
     int64_t min_start_ms, max_start_ms; /* INT64_MIN and INT64_MAX where unknown */
     int64_t min_end_ms, max_end_ms;     /* likewise */
+    bool has_day;                       /* by its path; see eg_shard_day_of() */
+    int64_t day_ms;                     /* when that day begins */
 } eg_shard;
 
 /* A zeroed one is empty and ready. */
@@ -50,6 +52,12 @@ void eg_shard_list_close(eg_shard_list *list);
 ** The list is empty on failure. */
 eg_status eg_shard_list_open(const char *source, size_t n_bytes, eg_poll poll, eg_shard_list *list,
                              eg_err *err);
+
+/* The UTC day that a path like year=2007/month=7/day=26/<id>-<n>.parquet says, where the name is
+** one that a dataset gives its shards: each flow starts on that day, or before 1970 (a broken
+** clock; then it is the day of the export). What such keys mean of files with other names is not
+** known: false. */
+bool eg_shard_day_of(const char *path, int64_t *day_ms);
 
 /* Whether a path ends in .parquet, in any case. */
 bool eg_shard_has_name(const char *path);

@@ -22,22 +22,33 @@ typedef struct shard_source {
 
 /* ---- opening files ------------------------------------------------------ */
 
-/* Whether rows of a file may pass, by what the list knows. */
-static bool shard_may_pass(const shard_source *s, const eg_shard *shard) {
+#define DAY_MS INT64_C(86400000)
+
+/* Whether rows may pass that start and end within bounds. */
+static bool times_may_pass(const shard_source *s, int64_t min_start_ms, int64_t max_start_ms,
+                           int64_t min_end_ms, int64_t max_end_ms) {
     for (size_t i = 0; i < s->shared.tests.n_tests; i++) {
         const eg_shard_test *t = &s->shared.tests.tests[i];
         if (t->kind == EG_SHARD_TEST_NEVER)
             return false;
         if (t->kind != EG_SHARD_TEST_NUMBERS)
             continue;
-        if (t->vector == EG_VEC_START_MS &&
-            !eg_shard_test_span(t, shard->min_start_ms, shard->max_start_ms))
+        if (t->vector == EG_VEC_START_MS && !eg_shard_test_span(t, min_start_ms, max_start_ms))
             return false;
-        if (t->vector == EG_VEC_END_MS &&
-            !eg_shard_test_span(t, shard->min_end_ms, shard->max_end_ms))
+        if (t->vector == EG_VEC_END_MS && !eg_shard_test_span(t, min_end_ms, max_end_ms))
             return false;
     }
     return true;
+}
+
+/* Whether rows of a file may pass, by what the list knows. */
+static bool shard_may_pass(const shard_source *s, const eg_shard *shard) {
+    if (!times_may_pass(s, shard->min_start_ms, shard->max_start_ms, shard->min_end_ms,
+                        shard->max_end_ms))
+        return false;
+    return !shard->has_day ||
+           times_may_pass(s, shard->day_ms, shard->day_ms + DAY_MS - 1, shard->day_ms, INT64_MAX) ||
+           times_may_pass(s, INT64_MIN, -1, INT64_MIN, INT64_MAX);
 }
 
 /* A dataset's shard has to be there, and of the size it was made with. */

@@ -4,14 +4,14 @@
 **
 ** A piece is a row group. What the predicate excludes is not read, and the scan's
 ** figures count it:
-**   files        by the bounds of their times that the list gives, before they are opened
+**   files        by the bounds of their times that the list gives, or by the day that the
+**                hive keys (year=, month=, day=) of a shard's path say, before they are opened
 **   row groups   by statistics; by Bloom filters; by dictionaries, where the whole
 **                chunk is encoded with its own
 **   pages        by the page index of every column the predicate tests
 **   batches      none of whose rows passes, by the predicate's columns, which are read first
-** Hive keys in paths (year=, month=, day=) are not looked at: in our own datasets they are
-** days of the export for flows with a broken clock, and the manifest's bounds are
-** exact; what they mean elsewhere is not known.
+** Hive keys in paths of others' files are not looked at: whether they are days of the start,
+** and in which time zone, is not known; their statistics are.
 **
 ** Columns are found by name, in any order, ASCII case aside; others are passed
 ** over. Accepted as

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "query/entry_sort.h"
 #include "query/group_runs.h"
 #include "query/group_table.h"
 #include "query/group_top.h"
@@ -59,52 +60,6 @@ static int compare_groups(const void *a, const void *b, void *order) {
 _Static_assert(EG_MEASURE_BYTES == 0 && EG_MEASURE_PACKETS == 1 && EG_MEASURE_FLOWS == 2,
                "a measure is the number of its sum in an entry");
 
-#define RUN_GROUPS UINT64_C(8192) /* sorted or merged between two looks at the host */
-
-/* Merges the sorted runs [0, middle) and [middle, n) of from into to. */
-static eg_status merge(eg_groups *g, const uint64_t **from, const uint64_t **to, uint64_t middle,
-                       uint64_t n, eg_scan *scan, eg_err *err) {
-    uint64_t a = 0, b = middle;
-    for (uint64_t i = 0; i < n; i++) {
-        if (i % RUN_GROUPS == 0) {
-            eg_status rc = eg_scan_check(scan, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        bool take_a = b == n || (a < middle && eg_group_compare(&g->by, from[a], from[b]) <= 0);
-        to[i] = from[take_a ? a++ : b++];
-    }
-    return EG_OK;
-}
-
-/* Sorts order[] in runs and merges these, so that the host can stop it at any time. */
-static eg_status sort_groups(eg_groups *g, eg_scan *scan, eg_err *err) {
-    for (uint64_t at = 0; at < g->n; at += RUN_GROUPS) {
-        eg_status rc = eg_scan_check(scan, err);
-        if (rc != EG_OK)
-            return rc;
-        uint64_t n = g->n - at < RUN_GROUPS ? g->n - at : RUN_GROUPS;
-        qsort_r(g->order + at, n, sizeof *g->order, compare_groups, &g->by);
-    }
-    if (g->n <= RUN_GROUPS)
-        return EG_OK;
-    const uint64_t **other = calloc(g->n, sizeof *other);
-    if (other == NULL)
-        return eg_fail_nomem(err, "the order of groups");
-    eg_status rc = EG_OK;
-    for (uint64_t width = RUN_GROUPS; width < g->n && rc == EG_OK; width *= 2) {
-        for (uint64_t at = 0; at < g->n && rc == EG_OK; at += 2 * width) {
-            uint64_t n = g->n - at < 2 * width ? g->n - at : 2 * width;
-            rc = merge(g, g->order + at, other + at, n < width ? n : width, n, scan, err);
-        }
-        const uint64_t **t = g->order;
-        g->order = other;
-        other = t;
-    }
-    free(other);
-    return rc;
-}
-
 /* Lists all groups there are and puts the first `limit` in order, 0: all. */
 static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_err *err) {
     g->n = eg_group_table_count(g->table);
@@ -122,7 +77,7 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
     for (int i = 0; i < g->n_lanes; i++)
         for (uint32_t k = 0; k < g->tops[i].n; k++)
             g->order[n++] = eg_group_top_entry(&g->tops[i], &g->by, k);
-    eg_status rc = sort_groups(g, scan, err);
+    eg_status rc = eg_entry_sort(&g->order, g->n, compare_groups, &g->by, scan, err);
     g->n = limit > 0 && limit < g->n ? limit : g->n;
     return rc;
 }

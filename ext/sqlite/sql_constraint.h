@@ -14,8 +14,8 @@
 ** Two strengths. A row table lets SQLite check every row again, so a term that
 ** cannot be told exactly is left out; only comparisons with a literal of the column's own
 ** type are not checked again, which for times and addresses would mean making their texts. A
-** grouping function takes terms before it groups, where SQLite cannot check: there each term is exact, with the meaning it
-** has against a literal, or an error.
+** grouping function takes terms before it groups, where SQLite cannot check: there each
+** term is exact, with the meaning it has against a literal, or an error.
 */
 #ifndef EG_SQL_CONSTRAINT_H
 #define EG_SQL_CONSTRAINT_H

@@ -7,6 +7,7 @@
 /* Each returns an SQLite result code. */
 int eg_register_flows(eg_connection *c);  /* netflow_pcap, netflow_parquet, netflow */
 int eg_register_groups(eg_connection *c); /* netflow_active, netflow_top */
+int eg_register_series(eg_connection *c); /* netflow_series */
 int eg_register_ledger(eg_connection *c); /* netflow_audit, netflow_loss, netflow_scan_stats */
 int eg_register_ingest(eg_connection *c); /* netflow_ingest, netflow_compact */
 int eg_register_functions(sqlite3 *db);   /* scalars: nothing that opens files */

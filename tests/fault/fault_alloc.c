@@ -67,6 +67,13 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_active('$', 5) WHERE earlgrey_memory_limit(NULL) > 0",
     "SELECT earlgrey_threads(NULL) > 0, earlgrey_memory_limit('2GB'), earlgrey_memory_limit(NULL) "
     "> 0",
+    "SELECT * FROM netflow_series('$/plain.pcap', '5m')",
+    "SELECT * FROM netflow_series('$/plain.pcap', '1h', 'srcaddr/6')",
+    "SELECT time, exporter, bytes FROM netflow_series('$/archive.tar.gz', '1h', "
+    "'exporter,dstport') WHERE protocol = 'UDP' ORDER BY time LIMIT 50",
+    "SELECT count(*) FROM netflow_series('$-text', '1h', 'srcaddr,dstaddr') WHERE dstport < 100",
+    "SELECT count(*) FROM netflow_series('$/plain.pcap', '5x')",
+    "SELECT count(*) FROM netflow_series('$', '1s')",
     "SELECT * FROM netflow_audit('$')",
     "SELECT * FROM netflow_loss('$/plain.pcap\n$/cut.pcap')",
     "SELECT * FROM netflow_loss('$')",

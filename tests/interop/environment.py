@@ -1,5 +1,6 @@
 """Pythons with packages from PyPI, in virtual environments below build/interop."""
 
+import fcntl
 import os
 import subprocess
 
@@ -8,6 +9,13 @@ def python_with(name, *packages):
     """The Python of environment `name`, made where it lacks one of the packages (which are imported by the names they
     are installed by, a version aside). None where they cannot be had."""
     folder = os.path.join("build", "interop", name)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    with open(folder + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # suites that run side by side ask for the same one
+        return made(folder, packages)
+
+
+def made(folder, packages):
     python = os.path.join(folder, "bin", "python")
     have = [python, "-c", "import " + ", ".join(p.split("==")[0] for p in packages)]
     if os.path.exists(python) and subprocess.run(have, capture_output=True).returncode == 0:

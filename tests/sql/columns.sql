@@ -3,6 +3,7 @@ SELECT group_concat(name || ' ' || type, ', ') FROM pragma_table_info('netflow_p
 SELECT group_concat(name, ', ') FROM pragma_table_xinfo('netflow_pcap') WHERE hidden;
 SELECT group_concat(name, ', ') FROM pragma_table_info('netflow_active');
 SELECT group_concat(name, ', ') FROM pragma_table_info('netflow_top');
+SELECT group_concat(name, ', ') FROM pragma_table_info('netflow_series');
 SELECT group_concat(name, ', ') FROM pragma_table_info('netflow_loss');
 SELECT group_concat(name, ', ') FROM pragma_table_info('netflow_scan_stats');
 -- every table has at most 63 columns, so that each has its own bit in colUsed

@@ -4,13 +4,16 @@
 .read '|printf "CREATE TEMP TABLE place AS SELECT \047$TMP/flows\047 AS dataset, \047$TMP/flows/**/*.parquet\047 AS files;"'
 SELECT sum(rows), sum(shards) FROM place, netflow_ingest('samples', dataset);
 .headers on
--- a time: shards by the manifest, without opening them; by statistics where there is none
+-- a time: shards by the manifest, without opening them; by the days of their paths; by statistics
 SELECT count(*) FROM place, netflow(dataset) WHERE start_time >= '2026-01-01';
 SELECT files, files_skipped, rows_read > 0 AS reads FROM netflow_scan_stats();
 SELECT count(*) FROM netflow_pcap('samples') WHERE start_time >= '2026-01-01';
 SELECT count(*) FROM place, netflow_parquet(dataset) WHERE end_time < '2001-01-01';
 SELECT files, files_skipped, row_groups, rows_read FROM netflow_scan_stats();
 SELECT count(*) FROM place, netflow_parquet(dataset || '/year=2023') WHERE start_time >= '2026-01-01';
+SELECT files, files_skipped, rows_read FROM netflow_scan_stats();
+.shell mkdir $TMP/renamed; i=0; for f in $TMP/flows/year=2023/*/*/*.parquet; do i=$((i + 1)); cp $f $TMP/renamed/$i.parquet; done
+SELECT count(*) FROM place, netflow_parquet(dataset || '/../renamed') WHERE start_time >= '2026-01-01';
 SELECT files, row_groups, row_groups_skipped, rows_read FROM netflow_scan_stats();
 -- an address that is there: some row groups by Bloom filters
 SELECT count(*), sum(bytes) FROM place, netflow(dataset) WHERE srcaddr = '192.168.1.29';
@@ -37,3 +40,7 @@ SELECT count(*) FROM place, netflow(dataset);
 CREATE TEMP TABLE narrow AS SELECT bytes_read FROM netflow_scan_stats();
 SELECT count(*), sum(bytes), max(srcaddr), max(dstaddr), sum(flow_sequence) > 0 AS has FROM place, netflow(dataset);
 SELECT n.bytes_read * 2 < s.bytes_read AS reads_less FROM narrow n, netflow_scan_stats() s;
+-- a window of one day, in files named by a glob
+SELECT count(*) FROM place, netflow_parquet(files) WHERE start_time BETWEEN '2026-11-23' AND '2026-11-24';
+SELECT files, files_skipped FROM netflow_scan_stats();
+SELECT count(*) FROM place, netflow(dataset) WHERE start_time BETWEEN '2026-11-23' AND '2026-11-24';

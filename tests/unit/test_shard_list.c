@@ -118,12 +118,59 @@ static void glob_names_files_and_directories(void **state) {
     LIST("pl?in", "plain");
 }
 
+static void two_stars_are_directories_of_any_depth(void **state) {
+    (void)state;
+    LIST("flows/**/*.parquet", "flows/_temporary/x.parquet",
+         "flows/year=2007/month=7/day=9/a-10.parquet", "flows/year=2007/month=7/day=10/b.parquet");
+    LIST("**/day=10/*.parquet", "flows/year=2007/month=7/day=10/b.parquet");
+    LIST("flows/year=2007/month=7/day=10/**/b.*", "flows/year=2007/month=7/day=10/b.parquet");
+    LIST("**/year=*/**/b.parquet", "flows/year=2007/month=7/day=10/b.parquet");
+    eg_shard_list list;
+    eg_err err;
+    assert_int_equal(open_list("flows/**/*.csv", &list, &err), EG_IO);
+    assert_string_equal(err.msg, "flows/**/*.csv: no file has such a name");
+}
+
 static void links_that_loop_end(void **state) {
     (void)state;
     assert_int_equal(symlink("..", "flows/year=2007/loop"), 0);
     LIST("flows/year=2007/month=7/day=9\nflows", "flows/year=2007/month=7/day=9/a-9.PARQUET",
          "flows/year=2007/month=7/day=9/a-10.parquet", "flows/year=2007/month=7/day=10/b.parquet");
     assert_int_equal(unlink("flows/year=2007/loop"), 0);
+}
+
+static void days_are_those_of_a_datasets_own_shards(void **state) {
+    (void)state;
+#define ID "0123456789abcdef0123456789abcdef"
+    static const struct {
+        const char *path;
+        int64_t day; /* since 1970; -1: none */
+    } cases[] = {
+        {"flows/year=2007/month=7/day=26/" ID "-0.parquet", 13720},
+        {"year=1970/month=1/day=1/" ID "-12.parquet", 0},
+        {"/a/year=2024/month=2/day=29/" ID "-3.parquet", 19782},
+        {"year=2007/month=7/day=26/merged-1796000000123456789-0.parquet", 13720},
+        {"year=2007/month=7/day=26/merged--0.parquet", -1},
+        {"flows/year=2023/month=2/day=29/" ID "-3.parquet", -1},
+        {"flows/year=2007/month=13/day=1/" ID "-0.parquet", -1},
+        {"flows/year=2007/month=07/day=26/" ID "-0.parquet", -1},
+        {"flows/month=7/year=2007/day=26/" ID "-0.parquet", -1},
+        {"flows/year=2007/month=7/" ID "-0.parquet", -1},
+        {"month=7/day=26/" ID "-0.parquet", -1},
+        {"flows/year=2007/month=7/day=26/data_0.parquet", -1},
+        {"flows/year=2007/month=7/day=26/" ID ".parquet", -1},
+        {"flows/year=2007/month=7/day=26/" ID "-.parquet", -1},
+        {"flows/year=2007/month=7/day=26/" ID "-0x.parquet", -1},
+        {"flows/year=2007/month=7/day=26x/" ID "-0.parquet", -1},
+        {ID "-0.parquet", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t day_ms = 0;
+        bool has_day = eg_shard_day_of(cases[i].path, &day_ms);
+        if (has_day != (cases[i].day >= 0) || (has_day && day_ms != cases[i].day * 86400000))
+            fail_msg("%s: %d %lld", cases[i].path, has_day, (long long)day_ms);
+    }
 }
 
 static void sizes_are_those_of_the_listing(void **state) {
@@ -209,7 +256,9 @@ int main(void) {
         cmocka_unit_test(directory_is_its_parquet_files_in_natural_order),
         cmocka_unit_test(entries_come_as_given_and_once),
         cmocka_unit_test(glob_names_files_and_directories),
+        cmocka_unit_test(two_stars_are_directories_of_any_depth),
         cmocka_unit_test(links_that_loop_end),
+        cmocka_unit_test(days_are_those_of_a_datasets_own_shards),
         cmocka_unit_test(sizes_are_those_of_the_listing),
         cmocka_unit_test(a_source_that_names_nothing_is_told),
         cmocka_unit_test(host_can_stop_a_listing),
