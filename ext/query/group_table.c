@@ -19,7 +19,7 @@
 ** left. */
 #define CACHE_BITS 11
 #define CACHE_ENTRIES (1u << CACHE_BITS)
-#define TRIAL_ROWS 32768u
+#define TRIAL_ROWS 8192u
 
 /* ---- hashing ------------------------------------------------------------ */
 
