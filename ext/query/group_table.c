@@ -11,7 +11,7 @@
 ** make much smaller, where groups are dropped: so those of a large capture are hardly summed twice.
 */
 #define LEAST_BLOCKS 16u /* 32 MiB */
-#define LARGE_BLOCKS 40u /* 80 MiB */
+#define LARGE_BLOCKS 80u /* 160 MiB */
 
 /* Few keys, and the few that most rows have, are summed as they come: entries of a small cache that
 ** are taken keep their key until the next summing. Where it absorbs less than half of the rows it
@@ -343,8 +343,11 @@ eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err
         return rc;
     uint64_t bytes = kept_bytes(t, &t->partitions[at]) - before;
     *is_worth = bytes < (t->limit_blocks < LARGE_BLOCKS ? rows_bytes / 4 : rows_bytes / 10 * 9);
+    size_t more = 2 * t->limit_blocks;
+    if (t->limit_blocks < LARGE_BLOCKS && more > LARGE_BLOCKS)
+        more = LARGE_BLOCKS;
     if (!*is_worth)
-        t->limit_blocks = 2 * t->limit_blocks < most ? 2 * t->limit_blocks : most;
+        t->limit_blocks = more < most ? more : most;
     return EG_OK;
 }
 
