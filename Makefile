@@ -18,18 +18,19 @@ FUZZ_SECONDS = 30
 
 BASE_SRC = array.c intern.c pool.c radix.c status.c
 FLOW_SRC = address_order.c batch.c file_walk.c predicate.c schema.c
-CAPTURE_SRC = capture.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c savefile.c \
-	savefile_libpcap.c savefile_pcapng.c savefile_plain.c stream.c
+CAPTURE_SRC = capture.c datagram_block.c filelist.c frame.c identity.c ledger.c nf5.c reasons.c reassembly.c \
+	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c slab.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c pq_file.c pq_meta.c \
 	pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c shard_column.c shard_keys.c shard_list.c \
 	shard_piece.c shard_prune.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
-QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_table.c row_runs.c scan.c scan_ahead.c series.c \
-	series_lines.c sorted_rows.c
+QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c \
+	row_runs.c scan.c scan_ahead.c scan_spread.c series.c series_lines.c sorted_rows.c spill.c team.c
 SQLITE_SRC = btree_read.c btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c \
-	sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_pages.c store_schema.c \
-	store_source.c store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c vtab_series.c
+	settings.c sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_pages.c \
+	store_schema.c store_source.c store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c \
+	vtab_series.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c mod_files.c mod_http.c mod_process.c \
 	mongo_plugin.c sqlite_codes.c statement.c system_failure.c
 MONGO_SRC = bson_read.c bson_value.c bson_write.c mod_mongo.c mongo_collection.c mongo_cursor.c mongo_stream.c
@@ -43,9 +44,9 @@ UNIT_TESTS = test_address_order test_batch test_btree_read test_btree_write test
 	test_dataset test_filelist test_filter test_frame test_group test_identity test_intern test_ledger test_nf5 \
 	test_pool test_pq_bloom test_pq_codec test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader \
 	test_pq_rle test_pq_thrift test_pq_writer test_predicate test_radix test_reasons test_reassembly test_row_order \
-	test_savefile test_scan test_scan_ahead test_schema test_series test_shard_column test_shard_keys test_shard_list \
-	test_shard_piece test_shard_prune test_shard_source test_shard_verify test_sorted_rows test_status \
-	test_store_terms test_stream
+	test_savefile test_scan test_scan_ahead test_scan_spread test_schema test_series test_shard_column \
+	test_shard_keys test_shard_list test_shard_piece test_shard_prune test_shard_source test_shard_verify \
+	test_sorted_rows test_status test_store_terms test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile shard
 
 # Objects and test programs are in build/VARIANT; only the release goes to the root.

@@ -3,6 +3,7 @@
 SQLITE_EXTENSION_INIT1
 
 #include "earlgrey.h"
+#include "sqlite/settings.h"
 #include "sqlite/sql_tables.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -49,6 +50,8 @@ EXPORT int sqlite3_earlgrey_init(sqlite3 *db, char **error, const sqlite3_api_ro
         rc = eg_register_ingest(c);
     if (rc == SQLITE_OK)
         rc = eg_register_progress(c);
+    if (rc == SQLITE_OK)
+        rc = eg_register_settings(c);
     eg_connection_release(c); /* the modules hold it now */
     return rc;
 }

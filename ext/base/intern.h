@@ -1,7 +1,8 @@
 /*
 ** An append-only table of distinct short texts (exporter addresses, file
 ** names): each text gets a number, the same text the same number, and the
-** pointer to a text stays valid until the table is closed. One thread at a time.
+** pointer to a text stays valid until the table is closed. Any thread may add, at any
+** time, and look up the codes that it was given.
 */
 #ifndef EG_INTERN_H
 #define EG_INTERN_H

@@ -5,6 +5,9 @@
 **
 ** The ledger follows sequences over file borders, so pieces that share one are
 ** read one after the other.
+**
+** A split source does all of that up to the rows when its next piece is asked for; the
+** pieces are blocks of datagrams (datagram_block.h), independent of each other.
 */
 #include "capture/capture.h"
 
@@ -13,6 +16,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "capture/datagram_block.h"
 #include "capture/filelist.h"
 #include "capture/reassembly.h"
 
@@ -33,6 +37,11 @@ typedef struct capture_source {
     int64_t total_bytes;                    /* of all files at listing time */
     int64_t done_bytes;                     /* of closed pieces */
     const struct capture_piece *open_piece; /* for progress; NULL between pieces */
+    /* Of a split source. */
+    eg_piece *walk;        /* the file that blocks are cut from; NULL between files */
+    eg_slab_store slabs;   /* of its reader */
+    eg_block_store blocks; /* that are closed */
+    eg_scan_stats stats;   /* of closed files */
 } capture_source;
 
 typedef struct capture_piece {
@@ -53,6 +62,7 @@ typedef struct capture_piece {
     bool has_ended;            /* the capture's rows are handed out: end is to be called */
     eg_capture_end end;        /* as far as it is known */
     eg_stream_file file_state; /* when it was opened */
+    eg_datagram_block *block;  /* takes datagrams instead of a batch; NULL in a whole source */
     eg_scan_stats stats;       /* what this piece read */
 } capture_piece;
 
@@ -116,7 +126,11 @@ static eg_status take_datagram(capture_piece *p, const eg_packet *packet, const 
         rc = eg_ledger_sequence(p->ledger, &header, &origin, err);
     if (rc != EG_OK)
         return rc;
-    eg_nf5_append_unchecked(d->payload, &header, n_records, &origin, b); /* room: see next() */
+    if (p->block == NULL) /* room: see read_packets() */
+        eg_nf5_append_unchecked(d->payload, &header, n_records, &origin, b);
+    else
+        eg_datagram_block_add(p->block, d->payload, n_records, &origin,
+                              n_frames == 1 ? eg_savefile_slab(p->savefile) : NULL);
     return account(p, reason, packet->number, n_frames, n_records, err);
 }
 
@@ -294,6 +308,8 @@ static eg_status open_member(capture_piece *p, eg_err *err) {
             p->stats.files++;
             p->n_captures++;
             p->end.is_capture = true;
+            if (p->source->spec->splits)
+                eg_savefile_use_slabs(p->savefile, &p->source->slabs);
             return watch_begin(p, name, err);
         }
         if (rc == EG_CORRUPT) { /* a capture, cut or damaged in its first header */
@@ -328,15 +344,22 @@ static eg_status open_member(capture_piece *p, eg_err *err) {
 
 /* ---- the piece ---------------------------------------------------------- */
 
-static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
-    capture_piece *p = (capture_piece *)base;
-    b->n_rows = 0;
+/* Rows that the batch or block took in this call. */
+static uint32_t rows_taken(const capture_piece *p, const eg_batch *b) {
+    return p->block != NULL ? eg_datagram_block_rows(p->block) : b->n_rows;
+}
+
+static bool has_room(const capture_piece *p, const eg_batch *b) {
+    return p->block != NULL ? eg_datagram_block_has_room(p->block)
+                            : b->n_rows + EG_NF5_MAX_RECORDS <= EG_BATCH_ROWS;
+}
+
+/* Fills the batch, NULL where there is a block instead, as eg_piece_ops.next does. */
+static eg_status read_packets(capture_piece *p, eg_batch *b, eg_err *err) {
     uint64_t n_bytes = 0; /* captured bytes since the last row */
-    for (int i = 0; i < PACKETS_PER_CALL; i++) {
-        if (b->n_rows + EG_NF5_MAX_RECORDS > EG_BATCH_ROWS)
-            break;
+    for (int i = 0; i < PACKETS_PER_CALL && has_room(p, b); i++) {
         if (p->has_ended) {
-            if (b->n_rows > 0)
+            if (rows_taken(p, b) > 0)
                 break; /* rows of two captures never meet in a batch */
             eg_status rc = watch_end(p, true, err);
             if (rc != EG_OK)
@@ -344,7 +367,7 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
         }
         if (p->savefile == NULL) {
             eg_status rc = open_member(p, err);
-            if (rc == EG_DONE && b->n_rows > 0)
+            if (rc == EG_DONE && rows_taken(p, b) > 0)
                 break; /* the next call finds the end again */
             if (rc != EG_OK)
                 return rc;
@@ -355,9 +378,9 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
         eg_status rc = passes ? EG_DONE : eg_savefile_next(p->savefile, &packet, &why);
         if (rc == EG_OK) {
             p->last_frame = packet.number;
-            uint32_t n_rows = b->n_rows;
+            uint32_t n_rows = rows_taken(p, b);
             rc = take_packet(p, &packet, b, err);
-            n_bytes = b->n_rows > n_rows ? 0 : n_bytes + packet.cap_bytes;
+            n_bytes = rows_taken(p, b) > n_rows ? 0 : n_bytes + packet.cap_bytes;
             if (rc == EG_OK && n_bytes > BYTES_PER_CALL)
                 break;
         } else if (rc == EG_DONE) {
@@ -378,8 +401,13 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
         if (rc != EG_OK)
             return rc;
     }
-    p->stats.rows_read += b->n_rows;
+    p->stats.rows_read += rows_taken(p, b);
     return EG_OK;
+}
+
+static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
+    b->n_rows = 0;
+    return read_packets((capture_piece *)base, b, err);
 }
 
 static void piece_close(eg_piece *base, eg_scan_stats *stats) {
@@ -428,6 +456,34 @@ static eg_status source_next_piece(eg_source *base, eg_piece **out, eg_err *err)
     return EG_OK;
 }
 
+/* Cuts the next block from the files; it may be empty. */
+static eg_status split_next_piece(eg_source *base, eg_piece **out, eg_err *err) {
+    capture_source *s = (capture_source *)base;
+    *out = NULL;
+    for (;;) {
+        eg_status rc = s->walk == NULL ? source_next_piece(base, &s->walk, err) : EG_OK;
+        eg_datagram_block *block = NULL;
+        if (rc == EG_OK)
+            rc = eg_datagram_block_open(&s->blocks, &block, err);
+        if (rc != EG_OK)
+            return rc;
+        capture_piece *p = (capture_piece *)s->walk;
+        p->block = block;
+        rc = read_packets(p, NULL, err);
+        p->block = NULL;
+        if (rc == EG_OK) {
+            *out = eg_datagram_block_piece(block);
+            return EG_OK;
+        }
+        eg_piece *unused = eg_datagram_block_piece(block);
+        unused->ops->close(unused, NULL);
+        if (rc != EG_DONE)
+            return rc;
+        piece_close(s->walk, &s->stats);
+        s->walk = NULL;
+    }
+}
+
 static void source_progress(const eg_source *base, int64_t *done_bytes, int64_t *total_bytes) {
     const capture_source *s = (const capture_source *)base;
     *done_bytes =
@@ -437,7 +493,12 @@ static void source_progress(const eg_source *base, int64_t *done_bytes, int64_t 
 
 static void source_close(eg_source *base, eg_scan_stats *stats) {
     capture_source *s = (capture_source *)base;
-    (void)stats; /* the pieces told all */
+    if (s->walk != NULL)
+        piece_close(s->walk, &s->stats);
+    if (stats != NULL) /* pieces that are files told all */
+        eg_scan_stats_add(stats, &s->stats);
+    eg_slab_store_close(&s->slabs);
+    eg_block_store_close(&s->blocks);
     eg_filelist_close(&s->list);
     eg_identity_close(s->identity);
     free(s);
@@ -445,13 +506,17 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
 
 static const eg_source_ops source_ops = {
     .next_piece = source_next_piece, .progress = source_progress, .close = source_close};
+static const eg_source_ops split_ops = {.next_piece = split_next_piece,
+                                        .progress = source_progress,
+                                        .close = source_close,
+                                        .is_independent = true};
 
 static eg_status new_source(const eg_scan_spec *spec, capture_source **out, eg_err *err) {
     capture_source *s = calloc(1, sizeof *s);
     *out = s;
     if (s == NULL)
         return eg_fail_nomem(err, "a capture source");
-    s->base.ops = &source_ops;
+    s->base.ops = spec->splits ? &split_ops : &source_ops;
     s->spec = spec;
     return EG_OK;
 }

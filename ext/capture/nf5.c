@@ -127,7 +127,7 @@ static bool is_sflow(const payload_view *v) {
     return v->full_bytes >= header_bytes;
 }
 
-static void load_header(const uint8_t *p, eg_nf5_header *h) {
+void eg_nf5_load_header(const uint8_t *p, eg_nf5_header *h) {
     uint16_t sampling = eg_be16(p + HEADER_SAMPLING);
     *h = (eg_nf5_header){.count = eg_be16(p + HEADER_COUNT),
                          .uptime_ms = eg_be32(p + HEADER_UPTIME),
@@ -154,7 +154,7 @@ static eg_reason classify_v5(const payload_view *v, eg_nf5_header *header, uint3
     uint32_t captured = whole_records(v->n_bytes);
     if (captured == 0)
         return EG_REASON_V5_NO_RECORD;
-    load_header(v->p, header);
+    eg_nf5_load_header(v->p, header);
     *n_records = captured < count ? captured : count;
     if (captured < count) {
         /* Cut if the wire had records that the capture has not. */

@@ -32,6 +32,9 @@ typedef struct eg_nf5_header {
 eg_reason eg_nf5_classify(const uint8_t *payload, uint32_t n_bytes, uint32_t full_bytes,
                           eg_nf5_header *header, uint32_t *n_records);
 
+/* The header of a payload that eg_nf5_classify accepted. */
+void eg_nf5_load_header(const uint8_t *payload, eg_nf5_header *header);
+
 /* The time rule for one record (design section 3): see DESIGN table E3 in
 ** tests/unit/test_nf5.c. */
 typedef struct eg_nf5_times {

@@ -64,31 +64,51 @@ static eg_status fail_no_capture(const char *name, const uint8_t *head, size_t n
 
 /* ---- the window --------------------------------------------------------- */
 
-static eg_status window_grow(eg_window *w, size_t n, eg_err *err) {
+/* Moves what is not used yet to the front of a slab of at least cap bytes: of the window's own, if
+** it is large enough and nobody else holds it. */
+static eg_status window_move(eg_savefile *f, size_t cap, eg_err *err) {
+    eg_window *w = &f->window;
+    size_t n_here = w->end - w->pos;
+    eg_slab *slab = w->slab;
+    cap = cap > n_here ? cap : n_here;
+    if (slab == NULL || slab->n_holders > 1 || slab->cap < cap) {
+        eg_status rc = eg_slab_take(cap > WINDOW_BYTES ? NULL : f->slabs, cap, &slab, err);
+        if (rc != EG_OK)
+            return rc;
+    }
+    if (n_here > 0)
+        memmove(slab->bytes, w->buf + w->pos, n_here);
+    if (slab != w->slab)
+        eg_slab_release(w->slab);
+    w->slab = slab;
+    w->buf = slab->bytes;
+    w->cap = slab->cap;
+    w->pos = 0;
+    w->end = n_here;
+    return EG_OK;
+}
+
+/* Room for n bytes, or twice what there was on the way to it. */
+static eg_status window_grow(eg_savefile *f, size_t n, eg_err *err) {
+    const eg_window *w = &f->window;
     size_t cap = w->cap > 0 ? w->cap : WINDOW_BYTES;
     while (w->cap > 0 && cap < n && cap < 2 * w->cap)
         cap *= 2;
-    uint8_t *buf = realloc(w->buf, cap);
-    if (buf == NULL)
-        return eg_fail_nomem(err, "a capture's buffer");
-    w->buf = buf;
-    w->cap = cap;
-    return EG_OK;
+    return window_move(f, cap, err);
 }
 
 eg_status eg_window_fill(eg_savefile *f, size_t n, eg_err *err) {
     eg_window *w = &f->window;
-    size_t n_here = w->end - w->pos;
-    if (n_here >= n)
+    if (w->end - w->pos >= n)
         return EG_OK;
     if (w->pos > 0) {
-        memmove(w->buf, w->buf + w->pos, n_here);
-        w->pos = 0;
-        w->end = n_here;
+        eg_status rc = window_move(f, w->slab->n_holders > 1 ? WINDOW_BYTES : w->cap, err);
+        if (rc != EG_OK)
+            return rc;
     }
     while (w->end < n && !w->ended) {
         if (w->end == w->cap) {
-            eg_status rc = window_grow(w, n, err);
+            eg_status rc = window_grow(f, n, err);
             if (rc != EG_OK)
                 return rc;
         }
@@ -189,7 +209,7 @@ eg_status eg_savefile_open_with(eg_stream *s, const char *name, eg_reader_kind k
     f->stream = s;
     f->name = strdup(name);
     eg_status rc =
-        f->name != NULL ? window_grow(&f->window, 0, err) : eg_fail_nomem(err, "a capture's name");
+        f->name != NULL ? window_grow(f, 0, err) : eg_fail_nomem(err, "a capture's name");
     if (rc == EG_OK)
         rc = choose_reader(f, kind, err);
     if (rc == EG_OK)
@@ -225,12 +245,20 @@ bool eg_savefile_is_cut(const eg_savefile *f) {
     return f->is_cut;
 }
 
+void eg_savefile_use_slabs(eg_savefile *f, eg_slab_store *slabs) {
+    f->slabs = slabs;
+}
+
+eg_slab *eg_savefile_slab(eg_savefile *f) {
+    return f->reader->is_in_place ? f->window.slab : NULL;
+}
+
 void eg_savefile_close(eg_savefile *f) {
     if (f == NULL)
         return;
     if (f->reader != NULL)
         f->reader->close(f);
-    free(f->window.buf);
+    eg_slab_release(f->window.slab);
     free(f->name);
     free(f);
 }

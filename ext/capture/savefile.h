@@ -14,6 +14,7 @@
 #ifndef EG_SAVEFILE_H
 #define EG_SAVEFILE_H
 
+#include "capture/slab.h"
 #include "capture/stream.h"
 #include "flow/schema.h" /* EG_NO_TIME */
 
@@ -51,6 +52,13 @@ eg_status eg_savefile_next(eg_savefile *f, eg_packet *packet, eg_err *err);
 /* After EG_CORRUPT from eg_savefile_next: true when the capture (or its wrapping)
 ** just ends too early, false when what is there makes no sense. */
 bool eg_savefile_is_cut(const eg_savefile *f);
+
+/* Has the reader take its buffers from there; borrowed until it is closed. */
+void eg_savefile_use_slabs(eg_savefile *f, eg_slab_store *slabs);
+
+/* The slab that the last packet's bytes are in: they stay as long as it is held. NULL where they
+** are elsewhere, and gone with the next call. */
+eg_slab *eg_savefile_slab(eg_savefile *f);
 
 /* NULL is allowed. Does not close the stream. */
 void eg_savefile_close(eg_savefile *f);

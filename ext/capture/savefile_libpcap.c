@@ -123,4 +123,4 @@ static void libpcap_close(eg_savefile *f) {
     free(st);
 }
 
-const eg_reader eg_reader_libpcap = {libpcap_open, libpcap_next, libpcap_close};
+const eg_reader eg_reader_libpcap = {libpcap_open, libpcap_next, libpcap_close, false};

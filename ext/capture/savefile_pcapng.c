@@ -360,4 +360,4 @@ static void pcapng_close(eg_savefile *f) {
     free(st);
 }
 
-const eg_reader eg_reader_pcapng = {pcapng_open, pcapng_next, pcapng_close};
+const eg_reader eg_reader_pcapng = {pcapng_open, pcapng_next, pcapng_close, true};

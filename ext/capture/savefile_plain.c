@@ -58,4 +58,4 @@ static void plain_close(eg_savefile *f) {
     (void)f;
 }
 
-const eg_reader eg_reader_plain = {plain_open, plain_next, plain_close};
+const eg_reader eg_reader_plain = {plain_open, plain_next, plain_close, true};

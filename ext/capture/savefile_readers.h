@@ -6,6 +6,7 @@
 #define EG_SAVEFILE_READERS_H
 
 #include "capture/savefile.h"
+#include "capture/slab.h"
 
 /* Where a reader stops: no packet of a network that carries flow exports is
 ** longer (libpcap's bound for such link types too), no block of a packet either. */
@@ -15,7 +16,8 @@
 
 /* Bytes [pos, end) of buf are read from the stream and not yet used. */
 typedef struct eg_window {
-    uint8_t *buf; /* owned */
+    eg_slab *slab; /* a hold: buf is its bytes */
+    uint8_t *buf;
     size_t cap, pos, end;
     int64_t offset;   /* in the member of buf[pos] */
     bool ended;       /* the stream is at its end, or failed */
@@ -30,6 +32,7 @@ typedef struct eg_reader {
     /* As eg_savefile_next, which keeps the end; number is filled there. */
     eg_status (*next)(eg_savefile *f, eg_packet *packet, eg_err *err);
     void (*close)(eg_savefile *f); /* frees f->state; also after a failed open */
+    bool is_in_place;              /* packets are bytes of the window */
 } eg_reader;
 
 struct eg_savefile {
@@ -37,9 +40,10 @@ struct eg_savefile {
     eg_stream *stream; /* borrowed */
     char *name;        /* owned; for messages */
     eg_window window;
-    int64_t n_packets; /* delivered so far */
-    bool is_cut;       /* set by a reader before it returns EG_CORRUPT */
-    eg_status ended;   /* EG_OK while it goes on */
+    eg_slab_store *slabs; /* borrowed; of the window's further ones */
+    int64_t n_packets;    /* delivered so far */
+    bool is_cut;          /* set by a reader before it returns EG_CORRUPT */
+    eg_status ended;      /* EG_OK while it goes on */
     eg_err why;
     /* Of a classic pcap, for its two readers. */
     bool big_endian;

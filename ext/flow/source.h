@@ -26,6 +26,7 @@ typedef struct eg_scan_stats {
     int64_t rows_read;          /* flow records decoded */
     int64_t rows_kept;          /* of these, passed the predicate */
     int64_t bytes_read;         /* bytes read from disk */
+    int64_t bytes_spilled;      /* written to a temporary file for want of memory */
 } eg_scan_stats;
 
 /* Adds what another one counted. */
@@ -53,6 +54,7 @@ typedef struct eg_scan_spec {
     eg_poll poll;       /* asked at every read of the source: must be cheap when asked often */
     bool wants_numbers; /* of rows: eg_batch.numbers, where the source has its own */
     int n_threads;      /* that may read ahead; 0: the scan stays on its own thread */
+    bool splits;        /* pieces are to be many and independent, where the source can */
 } eg_scan_spec;
 
 typedef struct eg_piece eg_piece;
@@ -79,7 +81,7 @@ typedef struct eg_source_ops {
     void (*progress)(const eg_source *s, int64_t *done_bytes, int64_t *total_bytes);
     void (*close)(eg_source *s, eg_scan_stats *stats);
     /* Whether next() of pieces may run on other threads, at once, as long as pieces are opened
-    ** and closed on one: it asks no poll, and codes of texts are not wanted. */
+    ** and closed on one: it asks no poll. */
     bool is_independent;
 } eg_source_ops;
 

@@ -37,8 +37,7 @@
 ** what is passed over is not checked.
 **
 ** Pieces may be read by several threads, one each; handing out and closing them is for
-** one thread. Codes are added to spec->texts by the reading threads under a lock of the
-** source's: while pieces are read elsewhere, nobody else may use the table.
+** one thread. Codes are added to spec->texts by the reading threads.
 */
 #ifndef EG_SHARD_SOURCE_H
 #define EG_SHARD_SOURCE_H

@@ -9,15 +9,22 @@
 #include <strings.h>
 
 #include "query/entry_sort.h"
+#include "query/group_runs.h"
 #include "query/group_table.h"
+#include "query/group_top.h"
+#include "query/scan_spread.h"
 
 struct eg_groups {
     eg_key_layout layout;
-    eg_measure measure;
-    const eg_intern *texts; /* borrowed */
-    eg_group_table *table;  /* owned */
-    const uint64_t **order; /* [n] owned, entries of the table */
-    uint64_t n;
+    eg_group_order by;
+    eg_group_table *table; /* owned */
+    eg_group_top *tops;    /* [n_lanes] owned; where only the first groups are kept */
+    int n_lanes;
+    const uint64_t *
+        *order;          /* [n] owned, entries of the table or of tops; NULL where runs has them */
+    eg_spill *spill;     /* owned */
+    eg_group_runs *runs; /* owned; NULL where nothing was spilled, or only the first are kept */
+    uint64_t n, at;      /* in all; handed out */
 };
 
 bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m) {
@@ -47,139 +54,191 @@ static void pack_pair(const eg_batch *b, uint64_t *to) {
 
 /* ---- order -------------------------------------------------------------- */
 
-static int compare_keys(const eg_groups *g, const uint64_t *a, const uint64_t *b) {
-    uint64_t x[EG_GROUP_MAX_WORDS], y[EG_GROUP_MAX_WORDS];
-    eg_group_table_key(g->table, a, x);
-    eg_group_table_key(g->table, b, y);
-    return eg_key_layout_compare(&g->layout, g->texts, x, y);
-}
-
-/* Negative where a comes before b: larger measure first, then smaller key. */
-static int compare_groups(const void *a, const void *b, void *groups) {
-    const eg_groups *g = groups;
-    const uint64_t *x = *(const uint64_t *const *)a, *y = *(const uint64_t *const *)b;
-    unsigned at = g->layout.n_words + (unsigned)g->measure;
-    if (x[at] != y[at])
-        return x[at] > y[at] ? -1 : 1;
-    return compare_keys(g, x, y);
+static int compare_groups(const void *a, const void *b, void *order) {
+    return eg_group_compare(order, *(const uint64_t *const *)a, *(const uint64_t *const *)b);
 }
 _Static_assert(EG_MEASURE_BYTES == 0 && EG_MEASURE_PACKETS == 1 && EG_MEASURE_FLOWS == 2,
                "a measure is the number of its sum in an entry");
 
-/* Keeps the first n in a heap whose top is the last of them. */
-static void sift_down(eg_groups *g, uint64_t i, uint64_t n) {
-    for (;;) {
-        uint64_t child = 2 * i + 1;
-        if (child >= n)
-            return;
-        if (child + 1 < n && compare_groups(&g->order[child], &g->order[child + 1], g) < 0)
-            child++;
-        if (compare_groups(&g->order[i], &g->order[child], g) >= 0)
-            return;
-        const uint64_t *t = g->order[i];
-        g->order[i] = g->order[child];
-        g->order[child] = t;
-        i = child;
-    }
-}
-
+/* Lists all groups there are and puts the first `limit` in order, 0: all. */
 static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_err *err) {
-    uint64_t n = eg_group_table_count(g->table);
-    g->n = limit > 0 && limit < n ? limit : n;
+    g->n = eg_group_table_count(g->table);
+    for (int i = 0; i < g->n_lanes; i++)
+        g->n += g->tops[i].n;
     if (g->n == 0)
         return EG_OK;
     g->order = calloc(g->n, sizeof *g->order);
     if (g->order == NULL)
         return eg_fail_nomem(err, "the order of groups");
     eg_group_walk at = {0};
-    const uint64_t *e;
-    uint64_t filled = 0;
-    for (uint64_t i = 0; (e = eg_group_table_next(g->table, &at)) != NULL; i++) {
-        if (i % EG_ENTRY_RUN == 0) {
-            eg_status rc = eg_scan_check(scan, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        if (filled < g->n) {
-            g->order[filled++] = e;
-            if (filled == g->n && g->n < n) {
-                for (uint64_t j = g->n / 2; j-- > 0;) {
-                    if (j % EG_ENTRY_RUN == 0 && eg_scan_check(scan, err) != EG_OK)
-                        return EG_INTERRUPT;
-                    sift_down(g, j, g->n);
-                }
-            }
-        } else if (compare_groups(&e, &g->order[0], g) < 0) {
-            g->order[0] = e;
-            sift_down(g, 0, g->n);
-        }
-    }
-    return eg_entry_sort(&g->order, g->n, compare_groups, g, scan, err);
+    uint64_t n = 0;
+    for (const uint64_t *e; (e = eg_group_table_next(g->table, &at)) != NULL;)
+        g->order[n++] = e;
+    for (int i = 0; i < g->n_lanes; i++)
+        for (uint32_t k = 0; k < g->tops[i].n; k++)
+            g->order[n++] = eg_group_top_entry(&g->tops[i], &g->by, k);
+    eg_status rc = eg_entry_sort(&g->order, g->n, compare_groups, &g->by, scan, err);
+    g->n = limit > 0 && limit < g->n ? limit : g->n;
+    return rc;
 }
 
 /* ---- the run ------------------------------------------------------------ */
+
+#define MAX_TOP 65536 /* groups wanted, beyond which all are kept until they are in order */
 
 /* One batch's packed keys, selected rows only. */
 typedef struct packed {
     uint64_t words[EG_GROUP_MAX_WORDS][EG_BATCH_ROWS];
 } packed;
 
-static eg_status add_batch(eg_groups *g, const eg_group_spec *spec, const eg_batch *b, packed *k,
-                           eg_err *err) {
-    eg_status rc = eg_key_layout_refuse_nulls(&g->layout, b, err);
+typedef struct run {
+    eg_groups *groups;
+    const eg_group_spec *spec;
+    eg_scan *scan;
+    eg_team team;
+    uint32_t n_top;  /* groups that are kept; 0: all */
+    packed **packed; /* [team.n_lanes] each owned */
+} run;
+
+static eg_status take_batch(void *arg, int lane, const eg_batch *b, eg_err *err) {
+    const run *r = arg;
+    const eg_key_layout *layout = &r->groups->layout;
+    packed *k = r->packed[lane];
+    eg_status rc = eg_key_layout_refuse_nulls(layout, b, err);
     if (rc != EG_OK)
         return rc;
-    if (spec->unordered_pair) {
+    if (r->spec->unordered_pair) {
         pack_pair(b, k->words[0]);
     } else {
-        for (unsigned w = 0; w < g->layout.n_words; w++)
-            memset(k->words[w], 0, b->n_sel * sizeof k->words[w][0]);
         uint64_t *to[EG_GROUP_MAX_WORDS];
-        for (unsigned w = 0; w < g->layout.n_words; w++)
+        for (unsigned w = 0; w < layout->n_words; w++) {
+            memset(k->words[w], 0, b->n_sel * sizeof k->words[w][0]);
             to[w] = k->words[w];
-        eg_key_layout_pack(&g->layout, b, to);
+        }
+        eg_key_layout_pack(layout, b, to);
     }
     const uint64_t *words[EG_GROUP_MAX_WORDS];
-    for (unsigned w = 0; w < g->layout.n_words; w++)
+    for (unsigned w = 0; w < layout->n_words; w++)
         words[w] = k->words[w];
     /* A counter that is NULL is 0 in its array, which is what it adds. */
-    return eg_group_table_add(g->table, words, b->v.BYTES, b->v.PACKETS, b->sel, b->n_sel, err);
+    return eg_group_table_add(r->groups->table, lane, words, b->v.BYTES, b->v.PACKETS, b->sel,
+                              b->n_sel, err);
+}
+
+static bool is_full(void *arg) {
+    return eg_group_table_is_full(((const run *)arg)->groups->table);
 }
 
 static eg_status check_scan(void *scan, eg_err *err) {
     return eg_scan_check(scan, err);
 }
 
+static eg_status sum_partition(void *arg, int lane, size_t partition, eg_err *err) {
+    return eg_group_table_sum(((const run *)arg)->groups->table, lane, partition, err);
+}
+
+static eg_status make_room(void *arg, eg_err *err) {
+    run *r = arg;
+    eg_group_table *t = r->groups->table;
+    bool is_worth = true;
+    eg_status rc = eg_group_table_gather(t, err);
+    if (rc == EG_OK)
+        rc = eg_group_table_try(t, 0, &is_worth, err);
+    if (rc != EG_OK || !is_worth)
+        return rc;
+    rc = eg_team_each(&r->team, EG_GROUP_PARTITIONS, sum_partition, r, check_scan, r->scan, err);
+    if (rc == EG_OK)
+        eg_group_table_empty(t);
+    return rc;
+}
+
+static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err *err) {
+    const run *r = arg;
+    const uint64_t *entries;
+    uint32_t n;
+    eg_status rc = eg_group_table_finish(r->groups->table, lane, partition, &entries, &n, err);
+    if (rc == EG_OK && r->groups->runs != NULL)
+        rc = eg_group_runs_write(r->groups->runs, partition, entries, n, err);
+    else if (rc == EG_OK && r->n_top > 0)
+        rc = eg_group_top_add(&r->groups->tops[lane], &r->groups->by, r->n_top, entries, n, err);
+    return rc;
+}
+
+/* Sums what still waits and puts the groups in order. */
+static eg_status finish(run *r, eg_err *err) {
+    eg_groups *g = r->groups;
+    eg_status rc = eg_group_table_gather(g->table, err);
+    if (rc == EG_OK && r->n_top == 0 && eg_group_table_spills(g->table))
+        rc = eg_group_runs_open(&g->by, g->spill, EG_GROUP_PARTITIONS, &g->runs, err);
+    if (rc == EG_OK)
+        rc = eg_team_each(&r->team, EG_GROUP_PARTITIONS, finish_partition, r, check_scan, r->scan,
+                          err);
+    if (rc != EG_OK)
+        return rc;
+    const eg_scan_stats spilled = {.bytes_spilled = eg_spill_bytes(g->spill)};
+    eg_scan_count(r->scan, 0, &spilled);
+    eg_group_table_trim(g->table); /* the order of groups may need the memory */
+    if (g->runs == NULL)
+        return put_in_order(g, r->spec->limit, r->scan, err);
+    g->n = eg_group_runs_count(g->runs);
+    g->n = r->spec->limit > 0 && r->spec->limit < g->n ? r->spec->limit : g->n;
+    return EG_OK;
+}
+
+static eg_status open_run(run *r, const eg_intern *texts, eg_err *err) {
+    eg_groups *g = r->groups = calloc(1, sizeof *r->groups);
+    const eg_scan_spec *scan_spec;
+    (void)eg_scan_source(r->scan, &scan_spec);
+    if (g == NULL)
+        return eg_fail_nomem(err, "grouping");
+    eg_status rc = eg_team_open(&r->team, scan_spec->n_threads, err);
+    if (rc != EG_OK)
+        return rc;
+    size_t n_lanes = (size_t)r->team.n_lanes;
+    r->n_top = r->spec->limit > 0 && r->spec->limit <= MAX_TOP ? (uint32_t)r->spec->limit : 0;
+    r->packed = calloc(n_lanes, sizeof(packed *));
+    g->tops = calloc(n_lanes, sizeof *g->tops);
+    if (r->packed == NULL || g->tops == NULL)
+        return eg_fail_nomem(err, "grouping");
+    g->n_lanes = r->team.n_lanes;
+    for (size_t i = 0; i < n_lanes; i++)
+        if ((r->packed[i] = malloc(sizeof(packed))) == NULL)
+            return eg_fail_nomem(err, "grouping");
+    eg_key_layout_make(&g->layout, r->spec->keys, r->spec->n_keys, 0);
+    if ((rc = eg_spill_open(&g->spill, err)) != EG_OK)
+        return rc;
+    eg_group_plan plan = {.n_words = g->layout.n_words,
+                          .n_lanes = r->team.n_lanes,
+                          .drops = r->n_top > 0,
+                          .limit_bytes = r->spec->memory_bytes,
+                          .spill = g->spill};
+    rc = eg_group_table_open(&plan, &g->table, err);
+    g->by = (eg_group_order){.table = g->table,
+                             .layout = &g->layout,
+                             .texts = texts,
+                             .measure = (unsigned)r->spec->measure};
+    return rc;
+}
+
 eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spec *spec,
                        eg_groups **out, eg_err *err) {
+    run r = {.spec = spec, .scan = scan};
+    const eg_scan_taker taker = {
+        .arg = &r, .take = take_batch, .is_full = is_full, .make_room = make_room};
     *out = NULL;
-    eg_groups *g = calloc(1, sizeof *g);
-    packed *k = malloc(sizeof *k);
-    eg_status rc = EG_OK;
-    if (g == NULL || k == NULL) {
-        rc = eg_fail_nomem(err, "grouping");
-        goto done;
-    }
-    g->texts = texts;
-    g->measure = spec->measure;
-    eg_key_layout_make(&g->layout, spec->keys, spec->n_keys, 0);
-    rc = eg_group_table_open(g->layout.n_words, check_scan, scan, &g->table, err);
-    while (rc == EG_OK) {
-        const eg_batch *b;
-        rc = eg_scan_next(scan, &b, err);
-        if (rc == EG_OK)
-            rc = add_batch(g, spec, b, k, err);
-    }
-    if (rc == EG_DONE)
-        rc = eg_group_table_finish(g->table, err);
+    eg_status rc = open_run(&r, texts, err);
     if (rc == EG_OK)
-        rc = put_in_order(g, spec->limit, scan, err);
-done:
-    free(k);
+        rc = eg_scan_spread(scan, &r.team, &taker, err);
     if (rc == EG_OK)
-        *out = g;
+        rc = finish(&r, err);
+    for (int i = 0; r.packed != NULL && i < r.team.n_lanes; i++)
+        free(r.packed[i]);
+    free(r.packed);
+    eg_team_close(&r.team);
+    if (rc == EG_OK)
+        *out = r.groups;
     else
-        eg_groups_close(g);
+        eg_groups_close(r.groups);
     return rc;
 }
 
@@ -187,19 +246,35 @@ uint64_t eg_groups_count(const eg_groups *g) {
     return g->n;
 }
 
-void eg_groups_row(const eg_groups *g, uint64_t i, eg_group_row *row) {
-    const uint64_t *e = g->order[i];
+eg_status eg_groups_next(eg_groups *g, eg_group_row *row, eg_err *err) {
+    const uint64_t *e = NULL;
+    if (g->at == g->n)
+        return EG_DONE;
+    if (g->runs != NULL) {
+        eg_status rc = eg_group_runs_next(g->runs, &e, err);
+        if (rc != EG_OK)
+            return rc;
+    } else {
+        e = g->order[g->at];
+    }
+    g->at++;
     uint64_t words[EG_GROUP_MAX_WORDS];
     eg_group_table_key(g->table, e, words);
     eg_key_layout_unpack(&g->layout, words, row->keys);
     row->bytes = (int64_t)e[g->layout.n_words];
     row->packets = (int64_t)e[g->layout.n_words + 1];
     row->flows = (int64_t)e[g->layout.n_words + 2];
+    return EG_OK;
 }
 
 void eg_groups_close(eg_groups *g) {
     if (g == NULL)
         return;
+    for (int i = 0; g->tops != NULL && i < g->n_lanes; i++)
+        eg_group_top_close(&g->tops[i]);
+    free(g->tops);
+    eg_group_runs_close(g->runs);
+    eg_spill_close(g->spill);
     eg_group_table_close(g->table);
     free(g->order);
     free(g);

@@ -22,6 +22,7 @@ typedef struct eg_group_spec {
         unordered_pair; /* keys are srcaddr, dstaddr: the smaller address first, both ways summed */
     eg_measure measure; /* order: largest first, ties by key ascending (numbers; texts bytewise) */
     uint64_t limit;     /* most groups wanted, 0 = all */
+    uint64_t memory_bytes; /* beyond which groups go to a temporary file; 0: no limit */
 } eg_group_spec;
 
 typedef struct eg_groups eg_groups;
@@ -42,9 +43,11 @@ bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m);
 eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spec *spec,
                        eg_groups **out, eg_err *err);
 
-/* Groups in order: all of them, or the first `limit`. */
+/* Groups there are: all of them, or the first `limit`. */
 uint64_t eg_groups_count(const eg_groups *g);
-void eg_groups_row(const eg_groups *g, uint64_t i, eg_group_row *row);
+
+/* The next one in order. EG_DONE behind the last; EG_IO, EG_NOMEM where they come from a file. */
+eg_status eg_groups_next(eg_groups *g, eg_group_row *row, eg_err *err);
 
 void eg_groups_close(eg_groups *g);
 

@@ -1,53 +1,25 @@
-/* Partitioned summing; see the header for the idea. */
+/* Waiting rows, the cache of few keys, limits; see the header for the idea. */
 #include "query/group_table.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#define N_PARTITIONS 256
-#define CHUNK_WORDS 512 /* 4 KiB of waiting rows */
-#define MAX_CHUNKS 8192 /* 32 MiB: what waits before it is summed */
-#define NO_CHUNK UINT32_MAX
-#define CHUNKS_BYTES ((size_t)MAX_CHUNKS * CHUNK_WORDS * sizeof(uint64_t))
-#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#include "query/group_inside.h"
 
-/* A waiting row is its key words and its counters: packets above, bytes below, 32
-** bits each, as NetFlow v5 has them. Counters that need more stand aside, and the
-** row has WIDE and their number instead. */
-#define WIDE UINT32_MAX
-typedef struct wide_counters {
-    int64_t bytes, packets;
-} wide_counters;
+/* What waits at least before it is summed, and up to what size rows wait on that sums would not
+** make much smaller, where groups are dropped: so those of a large capture are hardly summed twice.
+*/
+#define LEAST_BLOCKS 16u /* 32 MiB */
+#define LARGE_BLOCKS 80u /* 160 MiB */
 
-/* Rows wait in chunks of 4 KiB, a list for each partition. */
-typedef struct partition {
-    uint64_t *row;     /* where the next row goes, in the newest chunk */
-    uint32_t n_free;   /* rows that still fit there */
-    uint32_t chunk;    /* newest chunk, NO_CHUNK without one */
-    uint32_t n_chunks; /* in the list */
-    uint32_t n_groups;
-    uint64_t *groups; /* [n_groups] entries, dense */
-} partition;
-
-struct eg_group_table {
-    unsigned n_words;
-    eg_group_check check; /* may be NULL */
-    void *check_arg;
-    uint32_t chunk_rows;  /* rows in a chunk */
-    uint64_t seed;        /* of this table: nobody can choose addresses that collide */
-    uint64_t *chunks;     /* [MAX_CHUNKS * CHUNK_WORDS], touched as far as used */
-    uint32_t *next_chunk; /* [MAX_CHUNKS] the next older one of the same partition */
-    uint32_t n_chunks;    /* handed out since the last summing */
-    wide_counters *wide;  /* [n_wide] of waiting rows */
-    uint32_t n_wide, wide_capacity;
-    uint32_t *slots;       /* scratch index over one partition's groups: number + 1, 0 free */
-    uint64_t *scratch;     /* one partition's groups while they are summed */
-    size_t scratch_words;  /* allocated */
-    size_t slots_capacity; /* allocated */
-    partition partitions[N_PARTITIONS];
-};
+/* Few keys, and the few that most rows have, are summed as they come: entries of a small cache that
+** are taken keep their key until the next summing. Where it absorbs less than half of the rows it
+*is
+** left. */
+#define CACHE_BITS 11
+#define CACHE_ENTRIES (1u << CACHE_BITS)
+#define TRIAL_ROWS 8192u
 
 /* ---- hashing ------------------------------------------------------------ */
 
@@ -80,260 +52,323 @@ static inline size_t partition_of(uint64_t hash) {
     return (size_t)(hash >> 56);
 }
 
-/* ---- summing one partition ---------------------------------------------- */
+/* ---- waiting rows ------------------------------------------------------- */
 
-static inline size_t entry_words(unsigned n_words) {
-    return n_words + 3u;
+/* Hands the lane another block of chunks. */
+static eg_status take_block(eg_group_table *t, member *l, eg_err *err) {
+    eg_status rc = EG_OK;
+    pthread_mutex_lock(&t->lock);
+    size_t at = atomic_load(&t->n_used);
+    if (at == t->n_blocks) {
+        chunk *block = NULL;
+        if (t->n_blocks == t->blocks_capacity) {
+            size_t capacity = t->blocks_capacity ? 2 * t->blocks_capacity : 64;
+            chunk **larger = realloc(t->blocks, capacity * sizeof *larger);
+            t->blocks = larger != NULL ? larger : t->blocks;
+            t->blocks_capacity = larger != NULL ? capacity : t->blocks_capacity;
+        }
+        if (t->n_blocks < t->blocks_capacity)
+            block = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
+        if (block == NULL)
+            rc = eg_fail_nomem(err, "groups");
+        else /* a wish: 4 KiB pages do as well, but cost a fault each */
+            (void)madvise(block, BLOCK_BYTES, MADV_HUGEPAGE);
+        if (block != NULL)
+            t->blocks[t->n_blocks++] = block;
+    }
+    if (rc == EG_OK) {
+        l->block = t->blocks[at];
+        l->n_block_chunks = BLOCK_CHUNKS;
+        atomic_store(&t->n_used, at + 1);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return rc;
 }
 
-/* Moves the partition's groups to the scratch array, with room for n_more new ones:
-** memory that all partitions use in turn stays in the cache. NULL without memory. */
-static uint64_t *take_groups(eg_group_table *t, const partition *p, uint64_t n_more, size_t width) {
-    uint64_t need = (p->n_groups + n_more) * width;
-    if (p->n_groups + n_more >= UINT32_MAX)
-        return NULL;
-    if (need > t->scratch_words) {
-        free(t->scratch);
-        t->scratch = malloc(need * sizeof *t->scratch);
-        t->scratch_words = t->scratch ? need : 0;
-        if (t->scratch == NULL)
-            return NULL;
+static eg_status add_chunk(eg_group_table *t, member *l, waiting *w, eg_err *err) {
+    if (l->n_block_chunks == 0) {
+        eg_status rc = take_block(t, l, err);
+        if (rc != EG_OK)
+            return rc;
     }
-    if (p->n_groups > 0)
-        memcpy(t->scratch, p->groups, p->n_groups * width * sizeof *t->scratch);
-    return t->scratch;
-}
-
-/* Moves n_groups groups back to an array of just their size. */
-static eg_status return_groups(partition *p, const uint64_t *groups, uint32_t n_groups,
-                               size_t width, eg_err *err) {
-    if (n_groups > p->n_groups) {
-        uint64_t *larger = realloc(p->groups, n_groups * width * sizeof *larger);
-        if (larger == NULL)
-            return eg_fail_nomem(err, "groups");
-        p->groups = larger;
-    }
-    memcpy(p->groups, groups, n_groups * width * sizeof *groups);
-    p->n_groups = n_groups;
+    chunk *c = l->block++;
+    l->n_block_chunks--;
+    c->older = w->newest;
+    w->newest = c;
+    w->n_chunks++;
+    w->row = c->rows;
+    w->n_free = t->chunk_rows;
     return EG_OK;
 }
 
-/* An empty index of at least twice n_groups slots; its mask, 0 without memory. */
-static size_t clear_slots(eg_group_table *t, uint64_t n_groups) {
-    size_t n_slots = 64;
-    while (n_slots < 2 * n_groups)
-        n_slots *= 2;
-    if (n_slots > t->slots_capacity) {
-        free(t->slots);
-        t->slots = malloc(n_slots * sizeof *t->slots);
-        t->slots_capacity = t->slots ? n_slots : 0;
-        if (t->slots == NULL)
-            return 0;
+/* Puts counters aside that a row has no room for, and sets what it has instead. */
+static eg_status put_aside(eg_group_table *t, member *l, wide_counters counters, uint64_t *instead,
+                           eg_err *err) {
+    if (l->n_wide == l->wide_capacity) {
+        uint32_t capacity = l->wide_capacity ? l->wide_capacity * 2 : 64;
+        wide_counters *wide = realloc(l->wide, capacity * sizeof *wide);
+        if (wide == NULL)
+            return eg_fail_nomem(err, "groups");
+        l->wide = wide;
+        l->wide_capacity = capacity;
     }
-    memset(t->slots, 0, n_slots * sizeof *t->slots);
-    return n_slots - 1;
+    *instead = (uint64_t)WIDE << 32 | l->n_wide;
+    l->wide[l->n_wide++] = counters;
+    if (l->n_wide >= MAX_WIDE)
+        atomic_store_explicit(&t->is_crowded, true, memory_order_relaxed);
+    return EG_OK;
 }
 
-static inline bool same_key(const uint64_t *a, const uint64_t *b, unsigned n_words) {
-    for (unsigned w = 0; w < n_words; w++)
-        if (a[w] != b[w])
+/* Room for one more row of a partition. */
+static inline eg_status need_row(eg_group_table *t, member *l, waiting *at, eg_err *err) {
+    return at->n_free > 0 ? EG_OK : add_chunk(t, l, at, err);
+}
+
+/* The hash that a key's first word is stored as. */
+static inline __attribute__((always_inline)) uint64_t
+hash_of(const eg_group_table *t, unsigned n_words, const uint64_t *const *words, uint32_t i) {
+    uint64_t fold = t->seed;
+    for (unsigned w = 1; w < n_words; w++)
+        fold = fold_word(fold, words[w][i]);
+    return mix(words[0][i] ^ fold);
+}
+
+/* Rows of a batch: all of them, or those that `left` names. */
+typedef struct rows {
+    const uint64_t *const *words;
+    const int64_t *bytes, *packets;
+    const uint16_t *sel;
+    const uint16_t *left;
+    uint32_t n;
+} rows;
+
+/* Has them wait in their partitions. */
+static inline __attribute__((always_inline)) eg_status
+scatter(eg_group_table *t, member *l, unsigned n_words, bool has_left, const rows *r, eg_err *err) {
+    for (uint32_t k = 0; k < r->n; k++) {
+        uint32_t i = has_left ? r->left[k] : k;
+        uint64_t hash = hash_of(t, n_words, r->words, i);
+        waiting *at = &l->waiting[partition_of(hash)];
+        eg_status rc = need_row(t, l, at, err);
+        uint64_t bytes = (uint64_t)r->bytes[r->sel[i]], packets = (uint64_t)r->packets[r->sel[i]];
+        uint64_t counters = packets << 32 | bytes;
+        if (rc == EG_OK && ((bytes >> 32) != 0 || packets >= WIDE))
+            rc = put_aside(t, l, (wide_counters){(int64_t)bytes, (int64_t)packets, 1}, &counters,
+                           err);
+        if (rc != EG_OK)
+            return rc;
+        uint8_t *row = at->row;
+        store64(row, hash);
+        for (unsigned w = 1; w < n_words; w++)
+            store64(row + FIRST_BYTES + 8 * (w - 1), r->words[w][i]);
+        store64(row + row_bytes(n_words) - COUNTER_BYTES, counters);
+        at->row = row + row_bytes(n_words);
+        at->n_free--;
+    }
+    return EG_OK;
+}
+
+static inline bool is_key(const uint64_t *e, uint64_t hash, unsigned n_words,
+                          const uint64_t *const *words, uint32_t i) {
+    if (e[0] != hash)
+        return false;
+    for (unsigned w = 1; w < n_words; w++)
+        if (e[w] != words[w][i])
             return false;
     return true;
 }
 
-/* Sums the partition's waiting rows. n_words is a constant where this is inlined
-** for the usual widths. */
-static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, partition *p,
-                                                           unsigned n_words, eg_err *err) {
-    if (p->n_chunks == 0)
-        return EG_OK;
-    const size_t width = entry_words(n_words), row_words = n_words + 1u;
-    uint64_t n_rows = (uint64_t)p->n_chunks * t->chunk_rows - p->n_free;
-    uint64_t *groups = take_groups(t, p, n_rows, width);
-    size_t mask = groups ? clear_slots(t, p->n_groups + n_rows) : 0;
-    if (mask == 0)
-        return eg_fail_nomem(err, "groups");
-    uint32_t n_groups = p->n_groups;
-
-    for (uint32_t g = 0; g < n_groups; g++) {
-        size_t i = (size_t)groups[g * width] & mask;
-        while (t->slots[i] != 0)
-            i = (i + 1) & mask;
-        t->slots[i] = g + 1;
-    }
-    uint32_t n_in_chunk = t->chunk_rows - p->n_free;
-    for (uint32_t c = p->chunk; c != NO_CHUNK; c = t->next_chunk[c]) {
-        const uint64_t *row = t->chunks + (size_t)c * CHUNK_WORDS;
-        for (uint32_t r = 0; r < n_in_chunk; r++, row += row_words) {
-            size_t i = (size_t)row[0] & mask;
-            uint64_t *e;
-            for (;; i = (i + 1) & mask) {
-                if (t->slots[i] == 0) {
-                    t->slots[i] = n_groups + 1;
-                    e = groups + n_groups++ * width;
-                    memset(e, 0, width * sizeof *e);
-                    memcpy(e, row, n_words * sizeof *e);
-                    break;
-                }
-                e = groups + (t->slots[i] - 1) * width;
-                if (same_key(e, row, n_words))
-                    break;
-            }
-            uint64_t bytes = (uint32_t)row[n_words], packets = row[n_words] >> 32;
-            if (packets == WIDE) {
-                const wide_counters *wide = &t->wide[bytes];
-                bytes = (uint64_t)wide->bytes;
-                packets = (uint64_t)wide->packets;
-            }
-            e[n_words] += bytes;
-            e[n_words + 1] += packets;
-            e[n_words + 2]++;
+/* Sums the rows whose key has an entry in the cache, or finds a free one; the others are left. */
+static inline __attribute__((always_inline)) void absorb(eg_group_table *t, member *l,
+                                                         unsigned n_words, rows *r) {
+    const size_t width = entry_words(n_words);
+    uint32_t n_left = 0;
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint64_t hash = hash_of(t, n_words, r->words, i);
+        size_t at = (size_t)hash & (CACHE_ENTRIES - 1);
+        uint64_t *e = l->cache + at * width;
+        if (e[n_words + 2] != 0 && !is_key(e, hash, n_words, r->words, i))
+            e = l->cache + (at ^ 1) * width;
+        bool is_free = e[n_words + 2] == 0;
+        l->left[n_left] = (uint16_t)i;
+        if (!is_free && !is_key(e, hash, n_words, r->words, i)) {
+            n_left++;
+            continue;
         }
-        n_in_chunk = t->chunk_rows; /* only the newest is not full */
+        if (is_free) {
+            e[0] = hash;
+            for (unsigned w = 1; w < n_words; w++)
+                e[w] = r->words[w][i];
+        }
+        e[n_words] += (uint64_t)r->bytes[r->sel[i]];
+        e[n_words + 1] += (uint64_t)r->packets[r->sel[i]];
+        e[n_words + 2]++;
     }
-    p->chunk = NO_CHUNK;
-    p->n_chunks = 0;
-    p->n_free = 0;
-    return return_groups(p, groups, n_groups, width, err);
+    l->n_tried += r->n;
+    l->n_absorbed += r->n - n_left;
+    r->left = l->left;
+    r->n = n_left;
 }
 
-static eg_status sum_all(eg_group_table *t, eg_err *err) {
-    for (size_t i = 0; i < N_PARTITIONS; i++) {
-        partition *p = &t->partitions[i];
-        if (t->check != NULL) {
-            eg_status go_on = t->check(t->check_arg, err);
-            if (go_on != EG_OK)
-                return go_on;
-        }
-        eg_status rc = t->n_words == 1   ? sum(t, p, 1, err)
-                       : t->n_words == 2 ? sum(t, p, 2, err)
-                                         : sum(t, p, t->n_words, err);
+/* Has the cache's entries wait, too. It is empty then. */
+static eg_status flush_cache(eg_group_table *t, member *l, eg_err *err) {
+    const unsigned n_words = t->n_words;
+    for (uint32_t i = 0; l->cache != NULL && i < CACHE_ENTRIES; i++) {
+        uint64_t *e = l->cache + i * entry_words(n_words), counters = 0;
+        if (e[n_words + 2] == 0)
+            continue;
+        waiting *at = &l->waiting[partition_of(e[0])];
+        wide_counters wide = {(int64_t)e[n_words], (int64_t)e[n_words + 1],
+                              (int64_t)e[n_words + 2]};
+        eg_status rc = need_row(t, l, at, err);
+        if (rc == EG_OK)
+            rc = put_aside(t, l, wide, &counters, err);
         if (rc != EG_OK)
             return rc;
+        store64(at->row, e[0]);
+        for (unsigned w = 1; w < n_words; w++)
+            store64(at->row + FIRST_BYTES + 8 * (w - 1), e[w]);
+        store64(at->row + row_bytes(n_words) - COUNTER_BYTES, counters);
+        at->row += row_bytes(n_words);
+        at->n_free--;
+        e[n_words] = e[n_words + 1] = e[n_words + 2] = 0;
     }
-    t->n_chunks = 0;
-    t->n_wide = 0;
     return EG_OK;
+}
+
+static inline __attribute__((always_inline)) eg_status add(eg_group_table *t, member *l,
+                                                           unsigned n_words, rows *r, eg_err *err) {
+    bool is_cached = l->n_tried < TRIAL_ROWS || l->n_absorbed >= l->n_tried / 2;
+    if (!is_cached)
+        return scatter(t, l, n_words, false, r, err);
+    absorb(t, l, n_words, r);
+    return scatter(t, l, n_words, true, r, err);
+}
+
+eg_status eg_group_table_add(eg_group_table *t, int lane, const uint64_t *const *words,
+                             const int64_t *bytes, const int64_t *packets, const uint16_t *sel,
+                             uint32_t n_rows, eg_err *err) {
+    member *l = t->lanes[lane];
+    rows r = {.words = words, .bytes = bytes, .packets = packets, .sel = sel, .n = n_rows};
+    if (l->cache == NULL) {
+        l->cache = calloc(CACHE_ENTRIES, entry_words(t->n_words) * sizeof *l->cache);
+        if (l->cache == NULL)
+            return eg_fail_nomem(err, "groups");
+    }
+    switch (t->n_words) {
+    case 1:
+        return add(t, l, 1, &r, err);
+    case 2:
+        return add(t, l, 2, &r, err);
+    default:
+        return add(t, l, t->n_words, &r, err);
+    }
+}
+
+eg_status eg_group_table_gather(eg_group_table *t, eg_err *err) {
+    eg_status rc = EG_OK;
+    for (int i = 0; i < t->plan.n_lanes && rc == EG_OK; i++)
+        rc = flush_cache(t, t->lanes[i], err);
+    return rc;
+}
+
+bool eg_group_table_is_full(const eg_group_table *t) {
+    return atomic_load_explicit(&t->n_used, memory_order_relaxed) >= t->limit_blocks ||
+           atomic_load_explicit(&t->is_crowded, memory_order_relaxed);
 }
 
 /* ---- the table ---------------------------------------------------------- */
 
-eg_status eg_group_table_open(unsigned n_words, eg_group_check check, void *arg,
-                              eg_group_table **out, eg_err *err) {
+/* How much may wait at the most. */
+static size_t most_blocks(const eg_group_table *t) {
+    size_t most = t->plan.limit_bytes / 2 / BLOCK_BYTES, fewest = (size_t)t->plan.n_lanes + 1;
+    return t->plan.limit_bytes == 0 ? SIZE_MAX / 4 : most > fewest ? most : fewest;
+}
+
+/* How much may wait, and what then is left for groups. */
+static void set_limits(eg_group_table *t, uint64_t groups_bytes) {
+    size_t half = groups_bytes / 2 / BLOCK_BYTES, most = most_blocks(t);
+    t->limit_blocks = half > LEAST_BLOCKS ? half : LEAST_BLOCKS;
+    t->limit_blocks = t->limit_blocks > t->n_blocks ? t->limit_blocks : t->n_blocks;
+    t->limit_blocks = t->limit_blocks < most ? t->limit_blocks : most;
+    if (t->plan.limit_bytes == 0)
+        return;
+    uint64_t waiting_bytes = t->limit_blocks * BLOCK_BYTES, limit = t->plan.limit_bytes;
+    t->groups_limit = limit > waiting_bytes ? limit - waiting_bytes : 0;
+}
+
+eg_status eg_group_table_open(const eg_group_plan *plan, eg_group_table **out, eg_err *err) {
     *out = NULL;
-    eg_group_table *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        return eg_fail_nomem(err, "groups");
-    t->n_words = n_words;
-    t->check = check;
-    t->check_arg = arg;
-    t->chunk_rows = CHUNK_WORDS / (n_words + 1u);
-    if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) != (ssize_t)sizeof t->seed)
-        t->seed = (uintptr_t)t; /* a poor seed only costs time */
-    for (size_t i = 0; i < N_PARTITIONS; i++)
-        t->partitions[i].chunk = NO_CHUNK;
-    t->chunks = aligned_alloc(HUGE_PAGE_BYTES, CHUNKS_BYTES);
-    if (t->chunks != NULL) /* a wish: 4 KiB pages do as well, but cost a fault each */
-        (void)madvise(t->chunks, CHUNKS_BYTES, MADV_HUGEPAGE);
-    t->next_chunk = malloc(MAX_CHUNKS * sizeof *t->next_chunk);
-    if (t->chunks == NULL || t->next_chunk == NULL) {
-        eg_group_table_close(t);
+    eg_group_table *t = calloc(1, sizeof *t + (size_t)plan->n_lanes * sizeof t->lanes[0]);
+    if (t == NULL || pthread_mutex_init(&t->lock, NULL) != 0) {
+        free(t);
         return eg_fail_nomem(err, "groups");
     }
+    t->plan = *plan;
+    t->n_words = plan->n_words;
+    t->chunk_rows = (uint32_t)((CHUNK_BYTES - SPILL_OVER) / row_bytes(plan->n_words));
+    t->groups_limit = UINT64_MAX;
+    set_limits(t, 0);
+    if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) != (ssize_t)sizeof t->seed)
+        t->seed = (uintptr_t)t; /* a poor seed only costs time */
+    for (int i = 0; i < plan->n_lanes; i++)
+        if ((t->lanes[i] = calloc(1, sizeof *t->lanes[i])) == NULL) {
+            eg_group_table_close(t);
+            return eg_fail_nomem(err, "groups");
+        }
     *out = t;
     return EG_OK;
 }
 
-static eg_status add_chunk(eg_group_table *t, partition *p, eg_err *err) {
-    if (t->n_chunks == MAX_CHUNKS) {
-        eg_status rc = sum_all(t, err);
-        if (rc != EG_OK)
-            return rc;
+void eg_group_table_empty(eg_group_table *t) {
+    for (int i = 0; i < t->plan.n_lanes; i++) {
+        t->lanes[i]->n_block_chunks = 0;
+        t->lanes[i]->n_wide = 0;
+        t->lanes[i]->n_tried = t->lanes[i]->n_absorbed = 0;
     }
-    uint32_t c = t->n_chunks++;
-    t->next_chunk[c] = p->chunk;
-    p->chunk = c;
-    p->n_chunks++;
-    p->row = t->chunks + (size_t)c * CHUNK_WORDS;
-    p->n_free = t->chunk_rows;
+    atomic_store(&t->n_used, 0);
+    atomic_store(&t->is_crowded, false);
+    set_limits(t, atomic_load(&t->kept_bytes));
+}
+
+eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err *err) {
+    size_t at = t->tried_partition++ % N_PARTITIONS, most = most_blocks(t);
+    *is_worth = true;
+    if (!t->plan.drops || atomic_load(&t->is_crowded) || t->limit_blocks >= most)
+        return EG_OK;
+    uint64_t rows_bytes = rows_waiting(t, at) * row_bytes(t->n_words);
+    uint64_t before = kept_bytes(t, &t->partitions[at]);
+    eg_status rc = eg_group_table_sum(t, lane, at, err);
+    if (rc != EG_OK)
+        return rc;
+    uint64_t bytes = kept_bytes(t, &t->partitions[at]) - before;
+    *is_worth = bytes < (t->limit_blocks < LARGE_BLOCKS ? rows_bytes / 4 : rows_bytes / 10 * 9);
+    size_t more = 2 * t->limit_blocks;
+    if (t->limit_blocks < LARGE_BLOCKS && more > LARGE_BLOCKS)
+        more = LARGE_BLOCKS;
+    if (!*is_worth)
+        t->limit_blocks = more < most ? more : most;
     return EG_OK;
 }
 
-/* Puts counters of more than 32 bits aside. */
-static eg_status put_aside(eg_group_table *t, int64_t bytes, int64_t packets, uint64_t *counters,
-                           eg_err *err) {
-    if (t->n_wide == t->wide_capacity) {
-        uint32_t capacity = t->wide_capacity ? t->wide_capacity * 2 : 64;
-        wide_counters *wide = realloc(t->wide, capacity * sizeof *wide);
-        if (wide == NULL)
-            return eg_fail_nomem(err, "groups");
-        t->wide = wide;
-        t->wide_capacity = capacity;
-    }
-    *counters = (uint64_t)WIDE << 32 | t->n_wide;
-    t->wide[t->n_wide++] = (wide_counters){.bytes = bytes, .packets = packets};
-    return EG_OK;
+static void free_blocks(eg_group_table *t) {
+    for (size_t i = 0; i < t->n_blocks; i++)
+        free(t->blocks[i]);
+    free(t->blocks);
+    t->blocks = NULL;
+    t->n_blocks = t->blocks_capacity = 0;
 }
 
-static inline __attribute__((always_inline)) eg_status
-scatter(eg_group_table *t, unsigned n_words, const uint64_t *const *words, const int64_t *bytes,
-        const int64_t *packets, const uint16_t *sel, uint32_t n_rows, eg_err *err) {
-    for (uint32_t i = 0; i < n_rows; i++) {
-        uint64_t fold = t->seed;
-        for (unsigned w = 1; w < n_words; w++)
-            fold = fold_word(fold, words[w][i]);
-        uint64_t hash = mix(words[0][i] ^ fold);
-        partition *p = &t->partitions[partition_of(hash)];
-        if (p->n_free == 0) {
-            eg_status rc = add_chunk(t, p, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        uint64_t b = (uint64_t)bytes[sel[i]], k = (uint64_t)packets[sel[i]];
-        uint64_t counters = k << 32 | b;
-        if ((b >> 32) != 0 || k >= WIDE) {
-            eg_status rc = put_aside(t, (int64_t)b, (int64_t)k, &counters, err);
-            if (rc != EG_OK)
-                return rc;
-        }
-        uint64_t *row = p->row;
-        row[0] = hash;
-        for (unsigned w = 1; w < n_words; w++)
-            row[w] = words[w][i];
-        row[n_words] = counters;
-        p->row = row + n_words + 1;
-        p->n_free--;
+void eg_group_table_trim(eg_group_table *t) {
+    free_blocks(t);
+    for (int i = 0; i < t->plan.n_lanes && t->lanes[i] != NULL; i++) {
+        member *l = t->lanes[i];
+        free(l->slots);
+        free(l->wide);
+        free(l->cache);
+        free(l->scratch);
+        *l = (member){0};
     }
-    return EG_OK;
-}
-
-eg_status eg_group_table_add(eg_group_table *t, const uint64_t *const *words, const int64_t *bytes,
-                             const int64_t *packets, const uint16_t *sel, uint32_t n_rows,
-                             eg_err *err) {
-    switch (t->n_words) {
-    case 1:
-        return scatter(t, 1, words, bytes, packets, sel, n_rows, err);
-    case 2:
-        return scatter(t, 2, words, bytes, packets, sel, n_rows, err);
-    default:
-        return scatter(t, t->n_words, words, bytes, packets, sel, n_rows, err);
-    }
-}
-
-eg_status eg_group_table_finish(eg_group_table *t, eg_err *err) {
-    eg_status rc = sum_all(t, err);
-    free(t->chunks); /* what waits is summed: the order of groups may need the memory */
-    free(t->slots);
-    free(t->wide);
-    free(t->scratch);
-    t->scratch = NULL;
-    t->scratch_words = 0;
-    t->wide = NULL;
-    t->wide_capacity = 0;
-    t->chunks = NULL;
-    t->slots = NULL;
-    t->slots_capacity = 0;
-    return rc;
 }
 
 uint64_t eg_group_table_count(const eg_group_table *t) {
@@ -343,11 +378,8 @@ uint64_t eg_group_table_count(const eg_group_table *t) {
     return n;
 }
 
-uint64_t eg_group_table_bytes(const eg_group_table *t) {
-    uint64_t n = 0;
-    for (size_t i = 0; i < N_PARTITIONS; i++)
-        n += (uint64_t)t->partitions[i].n_groups * entry_words(t->n_words) * 8;
-    return n;
+size_t eg_group_table_width(const eg_group_table *t) {
+    return entry_words(t->n_words);
 }
 
 const uint64_t *eg_group_table_next(const eg_group_table *t, eg_group_walk *at) {
@@ -371,12 +403,14 @@ void eg_group_table_key(const eg_group_table *t, const uint64_t *entry, uint64_t
 void eg_group_table_close(eg_group_table *t) {
     if (t == NULL)
         return;
-    for (size_t i = 0; i < N_PARTITIONS; i++)
+    for (size_t i = 0; i < N_PARTITIONS; i++) {
+        eg_group_drop(&t->partitions[i]);
         free(t->partitions[i].groups);
-    free(t->chunks);
-    free(t->next_chunk);
-    free(t->slots);
-    free(t->scratch);
-    free(t->wide);
+        free(t->partitions[i].extents);
+    }
+    eg_group_table_trim(t);
+    for (int i = 0; i < t->plan.n_lanes; i++)
+        free(t->lanes[i]);
+    pthread_mutex_destroy(&t->lock);
     free(t);
 }

@@ -121,6 +121,16 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
     }
 }
 
+eg_source *eg_scan_source(eg_scan *s, const eg_scan_spec **spec) {
+    *spec = s->spec;
+    return s->source;
+}
+
+void eg_scan_count(eg_scan *s, int64_t n_rows, const eg_scan_stats *stats) {
+    s->n_rows += n_rows;
+    eg_scan_stats_add(&s->stats, stats);
+}
+
 void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes,
                       int64_t *n_rows) {
     *n_rows = s->n_rows;

@@ -23,6 +23,12 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err);
 ** and after batches. EG_OK or EG_INTERRUPT. */
 eg_status eg_scan_check(eg_scan *s, eg_err *err);
 
+/* For those who read its source themselves, instead of eg_scan_next: what it would read, ... */
+eg_source *eg_scan_source(eg_scan *s, const eg_scan_spec **spec);
+
+/* ... and what they read of it. */
+void eg_scan_count(eg_scan *s, int64_t n_rows, const eg_scan_stats *stats);
+
 /* How far it is: bytes consumed and in all, rows read. */
 void eg_scan_progress(const eg_scan *s, int64_t *done_bytes, int64_t *total_bytes, int64_t *n_rows);
 

@@ -1,13 +1,13 @@
 /* See the header. */
 #include "sqlite/connection.h"
 
-#include "base/pool.h"
 #include "capture/capture.h"
 #include "dataset/dataset_files.h"
 #include "earlgrey.h"
 #include "parquet/shard_source.h"
 #include "query/scan.h"
 #include "sqlite/manifest_db.h"
+#include "sqlite/settings.h"
 #include "sqlite/store_schema.h"
 #include "sqlite/store_source.h"
 
@@ -271,14 +271,19 @@ eg_status eg_run_begin(eg_run *r, eg_connection *c, eg_err *err) {
 
 eg_status eg_run_open(eg_run *r, const char *source, size_t n_bytes, eg_vector_set vectors,
                       eg_err *err) {
+    int n_threads;
+    eg_status rc = eg_settings_threads(r->connection, &n_threads, err);
+    if (rc != EG_OK)
+        return rc;
     r->spec = (eg_scan_spec){.vectors = vectors | eg_predicate_vectors(&r->where),
                              .where = &r->where,
                              .texts = r->texts,
                              .wants_numbers = r->wants_numbers,
-                             .n_threads = eg_pool_cores(),
+                             .n_threads = n_threads > 1 ? n_threads : 0,
+                             .splits = r->splits && n_threads > 1,
                              .poll = {.poll = paced_poll, .arg = r}};
     eg_source *src;
-    eg_status rc = open_source(r, source, n_bytes, &src, err);
+    rc = open_source(r, source, n_bytes, &src, err);
     if (rc == EG_OK)
         rc = eg_scan_open(src, &r->spec, eg_interrupt_poll(r->connection), &r->scan, err);
     if (rc == EG_OK)

@@ -18,6 +18,8 @@ typedef struct eg_connection {
     sqlite3 *db;                        /* the host's */
     int n_refs;                         /* modules that hold it */
     eg_scan_stats last;                 /* of the last scan that ended or was closed */
+    int n_threads;                      /* settings.h; 0: the default */
+    uint64_t memory_bytes;              /* settings.h; 0: the default */
     struct earlgrey_progress *progress; /* the host's; NULL where it wants none */
     eg_measuring measure;               /* what runs and is told there; NULL without */
     const void *measured;
@@ -58,6 +60,7 @@ typedef struct eg_run {
     int64_t last_poll_ns; /* when the host was asked for spec.poll */
     eg_source_kind kind;  /* what is taken */
     bool wants_numbers;   /* of rows */
+    bool splits;          /* see eg_scan_spec */
     int reader_lock;      /* of a dataset: the descriptor + 1; 0 without */
     struct eg_scan *scan; /* open scan or NULL */
 } eg_run;

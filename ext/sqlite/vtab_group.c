@@ -6,6 +6,7 @@
 ** sql_sums.h says.
 */
 #include "query/group.h"
+#include "sqlite/settings.h"
 #include "sqlite/sql_sums.h"
 #include "sqlite/sql_value.h"
 
@@ -167,6 +168,8 @@ static eg_status make_spec(group_cursor *c, const group_kind *k, eg_group_spec *
     spec->n_keys = call->n_keys;
     if (rc == EG_OK)
         rc = read_limit(&k->sums, call->arguments[EG_ARG_LIMIT], &spec->limit, err);
+    if (rc == EG_OK)
+        rc = eg_settings_memory(c->run.connection, &spec->memory_bytes, err);
     return rc;
 }
 
@@ -181,9 +184,11 @@ static void narrow(eg_group_spec *spec, int64_t limit, int64_t offset) {
         spec->limit = n;
 }
 
-static void load_row(group_cursor *c) {
-    if (c->groups != NULL && c->at < eg_groups_count(c->groups))
-        eg_groups_row(c->groups, c->at, &c->row);
+/* Fetches the cursor's next row; there may be none. */
+static int load_row(group_cursor *c) {
+    eg_err err;
+    eg_status rc = c->groups != NULL ? eg_groups_next(c->groups, &c->row, &err) : EG_DONE;
+    return rc == EG_OK || rc == EG_DONE ? SQLITE_OK : eg_sql_fail(c->base.pVtab, &err);
 }
 
 static eg_status run(group_cursor *c, const group_kind *k, const char *plan, int argc,
@@ -197,6 +202,7 @@ static eg_status run(group_cursor *c, const group_kind *k, const char *plan, int
     if (rc != EG_OK)
         return rc;
     narrow(&spec, c->call.limit, c->call.offset);
+    c->run.splits = true;
     const char *source = eg_sums_text(&c->call, EG_ARG_SOURCE);
     rc = eg_run_open(&c->run, source, strlen(source), eg_group_vectors(&spec), err);
     if (rc == EG_OK && spec.limit != UINT64_MAX)
@@ -216,15 +222,13 @@ static int group_filter(sqlite3_vtab_cursor *cursor, int index, const char *plan
         rc = run(c, t->kind, plan, argc, argv, &err);
     if (rc != EG_OK)
         return eg_sql_fail(cursor->pVtab, &err);
-    load_row(c);
-    return SQLITE_OK;
+    return load_row(c);
 }
 
 static int group_next(sqlite3_vtab_cursor *cursor) {
     group_cursor *c = (group_cursor *)cursor;
     c->at++;
-    load_row(c);
-    return SQLITE_OK;
+    return load_row(c);
 }
 
 static int group_eof(sqlite3_vtab_cursor *cursor) {

@@ -67,7 +67,8 @@ static const ledger_kind loss_kind = {
 /* clang-format off */
 #define STATS(F) \
     F(files) F(files_skipped) F(row_groups) F(row_groups_skipped) F(pages) F(pages_skipped) \
-    F(datagrams) F(rejected) F(flows_lost) F(rows_read) F(rows_kept) F(bytes_read)
+    F(datagrams) F(rejected) F(flows_lost) F(rows_read) F(rows_kept) F(bytes_read) \
+    F(bytes_spilled)
 /* clang-format on */
 #define STATS_OFFSET(field) offsetof(eg_scan_stats, field),
 #define STATS_DECLARE(field) #field " INTEGER,"

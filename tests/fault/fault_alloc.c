@@ -65,6 +65,11 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_top('$/plain.pcap', 'exporter,file,protocol,start_time', 'packets', 7)",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,nonsense', 'bytes')",
     "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr', 'weight')",
+    "SELECT * FROM netflow_top('$/plain.pcap', 'srcaddr,dstaddr,srcport', 'bytes') WHERE "
+    "earlgrey_memory_limit('1kB') = 1000 AND earlgrey_threads(3) = 3",
+    "SELECT * FROM netflow_active('$', 5) WHERE earlgrey_memory_limit(NULL) > 0",
+    "SELECT earlgrey_threads(NULL) > 0, earlgrey_memory_limit('2GB'), earlgrey_memory_limit(NULL) "
+    "> 0",
     "SELECT * FROM netflow_series('$/plain.pcap', '5m')",
     "SELECT * FROM netflow_series('$/plain.pcap', '1h', 'srcaddr/6')",
     "SELECT time, exporter, bytes FROM netflow_series('$/archive.tar.gz', '1h', "

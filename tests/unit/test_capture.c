@@ -68,6 +68,102 @@ static totals read_all(const char *source) {
     return t;
 }
 
+/* ---- split sources ------------------------------------------------------ */
+
+#define ALL_VECTORS ((UINT64_C(1) << EG_N_VECTORS) - 1)
+#define CAPTURES "../shared/captures"
+
+typedef struct outcome {
+    eg_status status;
+    uint64_t hash; /* of all values, in order; of audit and loss */
+    int64_t n_rows;
+    int n_pieces;
+    eg_scan_stats stats;
+    char words[256];
+} outcome;
+
+static void mix(outcome *o, const void *bytes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        o->hash = (o->hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
+}
+
+static void mix_row(outcome *o, const eg_batch *b, uint32_t i) {
+#define EG_VECTOR(ID, ctype) mix(o, &b->v.ID[i], sizeof(ctype));
+#include "flow/schema.def"
+    o->n_rows++;
+}
+
+static void mix_ledger(outcome *o, const eg_ledger *l) {
+    for (size_t i = 0; i < eg_ledger_n_audit(l); i++) {
+        const eg_audit_row *a = eg_ledger_audit(l, i);
+        mix(o, a, offsetof(eg_audit_row, note));
+        mix(o, a->note != NULL ? a->note : "", a->note != NULL ? strlen(a->note) : 0);
+    }
+    for (size_t i = 0; i < eg_ledger_n_loss(l); i++) {
+        const eg_loss_row *r = eg_ledger_loss(l, i);
+        const int64_t facts[] = {r->file_code, r->exporter_code, r->frame,      r->header_ms,
+                                 r->expected,  r->got,           r->flows_lost, r->kind};
+        mix(o, facts, sizeof facts);
+    }
+}
+
+/* Reads a source. Up to eight of its pieces are open at once where it is split. */
+static outcome read_in_order(const char *source, bool splits) {
+    outcome o = {0};
+    eg_intern *texts;
+    eg_ledger *ledger;
+    eg_source *src;
+    eg_batch b;
+    eg_err err = {0};
+    eg_piece *open[8];
+    int n_open = 0;
+    assert_int_equal(eg_intern_open(&texts, NULL), EG_OK);
+    assert_int_equal(eg_ledger_open(&ledger, NULL), EG_OK);
+    assert_int_equal(eg_batch_open(&b, ALL_VECTORS, texts, NULL), EG_OK);
+    eg_scan_spec spec = {.vectors = ALL_VECTORS, .texts = texts, .splits = splits};
+    o.status = eg_capture_open(source, strlen(source), &spec, ledger, &src, &err);
+    assert_int_equal(o.status, EG_OK);
+    assert_true(src->ops->is_independent == splits);
+    for (bool ended = false; !ended || n_open > 0;) {
+        while (!ended && n_open < (splits ? 8 : 1)) {
+            o.status = src->ops->next_piece(src, &open[n_open], &err);
+            ended = o.status != EG_OK;
+            n_open += !ended;
+            o.n_pieces += !ended;
+        }
+        if (n_open == 0)
+            break;
+        eg_status rc;
+        while ((rc = open[0]->ops->next(open[0], &b, &err)) == EG_OK)
+            for (uint32_t i = 0; i < b.n_rows; i++)
+                mix_row(&o, &b, i);
+        open[0]->ops->close(open[0], &o.stats);
+        memmove(open, open + 1, (size_t)--n_open * sizeof open[0]);
+        ended |= rc != EG_DONE;
+        o.status = rc != EG_DONE ? rc : o.status;
+    }
+    src->ops->close(src, &o.stats);
+    assert_int_equal(eg_ledger_finish(ledger, NULL), EG_OK);
+    mix_ledger(&o, ledger);
+    if (o.status != EG_DONE)
+        (void)snprintf(o.words, sizeof o.words, "%.250s", err.msg);
+    eg_batch_close(&b);
+    eg_ledger_close(ledger);
+    eg_intern_close(texts);
+    return o;
+}
+
+static int compare_split(const char *source) {
+    outcome whole = read_in_order(source, false), split = read_in_order(source, true);
+    if (split.status != whole.status || strcmp(split.words, whole.words) != 0)
+        fail_msg("%s: split %d '%s', whole %d '%s'", source, split.status, split.words,
+                 whole.status, whole.words);
+    assert_int_equal(split.n_rows, whole.n_rows);
+    assert_memory_equal(&split.stats, &whole.stats, sizeof split.stats);
+    assert_true(split.hash == whole.hash);
+    return split.n_pieces;
+}
+
 static uint8_t *load(const char *path, size_t *n) {
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
@@ -249,6 +345,42 @@ static void frames_add_up_whereever_a_capture_is_cut(void **state) {
     free(data);
 }
 
+static void blocks_have_the_rows_and_the_account_of_whole_files(void **state) {
+    (void)state;
+    compare_split("samples");
+    compare_split("tests/data");
+    compare_split("samples\ntests/data/ring.tar.gz\nsamples");
+    compare_split("tests/data/softflowd-v5-snap128.pcap");
+}
+
+static void blocks_of_every_capture_add_up_too(void **state) {
+    (void)state;
+    if (access(CAPTURES, R_OK) != 0)
+        skip();
+    compare_split(CAPTURES "/made");
+    compare_split(CAPTURES "/third-party");
+    compare_split(CAPTURES "/derived");
+}
+
+/* A large capture: the sample's packets many times over, cut at the end. */
+static void a_large_file_is_many_blocks(void **state) {
+    (void)state;
+    char path[128];
+    size_t n;
+    uint8_t *sample = load(SAMPLE, &n);
+    path_in(path, "large.pcap");
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(sample, 1, n, f), n);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(fwrite(sample + PCAP_HEADER_BYTES, 1, n - PCAP_HEADER_BYTES, f),
+                         n - PCAP_HEADER_BYTES);
+    assert_int_equal(fwrite(sample + PCAP_HEADER_BYTES, 1, 700, f), 700);
+    assert_int_equal(fclose(f), 0);
+    free(sample);
+    assert_true(compare_split(path) >= 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(capture_gives_every_record_and_accounts_for_every_packet),
@@ -261,6 +393,9 @@ int main(void) {
         cmocka_unit_test(archive_without_captures_is_an_error),
         cmocka_unit_test(fragments_are_joined_and_their_frames_accounted_for),
         cmocka_unit_test(frames_add_up_whereever_a_capture_is_cut),
+        cmocka_unit_test(blocks_have_the_rows_and_the_account_of_whole_files),
+        cmocka_unit_test(blocks_of_every_capture_add_up_too),
+        cmocka_unit_test(a_large_file_is_many_blocks),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

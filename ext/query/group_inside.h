@@ -1,0 +1,138 @@
+/*
+** The inside of a group_table: what adding (group_table.c) and summing (group_sum.c) share. Its
+** names have no prefix; nobody else includes it.
+*/
+#ifndef EG_GROUP_INSIDE_H
+#define EG_GROUP_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "query/group_table.h"
+
+#define N_PARTITIONS EG_GROUP_PARTITIONS
+#define CHUNK_BYTES 4088 /* with its link 4 KiB of waiting rows */
+#define BLOCK_CHUNKS 512 /* 2 MiB, a huge page */
+#define BLOCK_BYTES (BLOCK_CHUNKS * sizeof(chunk))
+
+/* A waiting row is the low 56 bits of its first key word (the high ones are the partition),
+** its other key words, 32 bits of bytes and 16 of packets. Counters that need more stand
+** aside; the row has WIDE packets and their number instead of bytes. It is written by 8
+** bytes, so that two more behind it are touched. */
+#define FIRST_BITS 56
+#define FIRST_MASK ((UINT64_C(1) << FIRST_BITS) - 1)
+#define FIRST_BYTES (FIRST_BITS / 8)
+#define COUNTER_BYTES 6
+#define KEPT_BYTES 2 /* more that a kept group takes: 16 bits of flows */
+#define SPILL_OVER 2
+#define WIDE UINT16_MAX
+typedef struct wide_counters {
+    int64_t bytes, packets, flows;
+} wide_counters;
+#define MAX_WIDE (UINT32_C(1) << 20) /* of a lane, before it is time to sum */
+
+#define MAX_ROWS 4096u /* of a batch */
+
+typedef struct chunk {
+    struct chunk *older; /* of the same partition and lane */
+    uint8_t rows[CHUNK_BYTES];
+} chunk;
+
+static inline size_t row_bytes(unsigned n_words) {
+    return n_words * 8u - 8 + FIRST_BYTES + COUNTER_BYTES;
+}
+
+static inline uint64_t load64(const uint8_t *p) {
+    uint64_t n;
+    memcpy(&n, p, sizeof n);
+    return n;
+}
+
+static inline void store64(uint8_t *p, uint64_t n) {
+    memcpy(p, &n, sizeof n);
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows overlap from the low bytes on");
+
+/* A lane's rows that wait in a partition. */
+typedef struct waiting {
+    uint8_t *row;      /* where the next row goes, in the newest chunk */
+    chunk *newest;     /* NULL without one */
+    uint32_t n_free;   /* rows that still fit there */
+    uint32_t n_chunks; /* in the list */
+} waiting;
+
+typedef struct member {
+    waiting waiting[N_PARTITIONS];
+    chunk *block;            /* chunks are handed out of */
+    uint32_t n_block_chunks; /* left there */
+    uint32_t n_wide, wide_capacity;
+    wide_counters *wide; /* [n_wide] of waiting rows */
+    uint64_t *cache;     /* [CACHE_ENTRIES] entries, one with 0 flows is free; NULL before */
+    uint64_t n_tried, n_absorbed; /* rows since the last summing */
+    uint16_t left[MAX_ROWS];      /* rows of a batch that the cache did not absorb */
+    uint32_t *slots;       /* scratch index over one partition's groups: number + 1, 0 free */
+    uint64_t *scratch;     /* one partition's groups while they are summed */
+    size_t scratch_words;  /* allocated */
+    size_t slots_capacity; /* allocated */
+} member;
+
+/* Entries of a partition that were spilled. */
+typedef struct extent {
+    int64_t offset;
+    uint32_t n_groups;
+} extent;
+
+typedef struct partition {
+    uint8_t *kept;       /* [n_kept] groups between two summings, as rows that have flows, too */
+    wide_counters *wide; /* [n_wide] of kept groups */
+    uint64_t *groups;    /* [n_groups] entries, dense, when it is finished */
+    uint32_t n_kept, n_wide, n_groups;
+    uint32_t n_extents, extents_capacity;
+    extent *extents; /* [n_extents] owned */
+} partition;
+
+struct eg_group_table {
+    eg_group_plan plan;
+    unsigned n_words;
+    uint32_t chunk_rows;  /* rows in a chunk */
+    uint64_t seed;        /* of this table: nobody can choose addresses that collide */
+    pthread_mutex_t lock; /* of blocks */
+    chunk **blocks;       /* [n_blocks], used ones first */
+    size_t n_blocks, blocks_capacity;
+    atomic_size_t n_used;   /* blocks that were handed to lanes since the last summing */
+    atomic_bool is_crowded; /* too many wide counters wait */
+    size_t limit_blocks;    /* that may be used before it is time to sum */
+    uint64_t groups_limit;  /* bytes of groups that are kept in memory; UINT64_MAX without */
+    atomic_ullong kept_bytes;
+    atomic_bool has_spilled;
+    size_t tried_partition;
+    partition partitions[N_PARTITIONS];
+    member *lanes[]; /* [plan.n_lanes], each owned */
+};
+
+static inline size_t entry_words(unsigned n_words) {
+    return n_words + 3u;
+}
+
+static inline size_t kept_row_bytes(unsigned n_words) {
+    return row_bytes(n_words) + KEPT_BYTES;
+}
+
+static inline uint64_t kept_bytes(const eg_group_table *t, const partition *p) {
+    return p->n_kept * kept_row_bytes(t->n_words) + p->n_wide * sizeof(wide_counters);
+}
+
+static inline uint64_t rows_waiting(const eg_group_table *t, size_t at) {
+    uint64_t n = 0;
+    for (int i = 0; i < t->plan.n_lanes; i++) {
+        const waiting *w = &t->lanes[i]->waiting[at];
+        n += (uint64_t)w->n_chunks * t->chunk_rows - w->n_free;
+    }
+    return n;
+}
+
+/* The partition keeps nothing in memory any more. */
+void eg_group_drop(partition *p);
+
+#endif

@@ -1,0 +1,303 @@
+/* Summing the rows of one partition; keeping its groups, or spilling them. */
+#include <stdlib.h>
+
+#include "query/group_inside.h"
+
+/* The lane's scratch array with room for n groups: memory that all partitions use in turn stays in
+ *the
+ ** cache. NULL without memory. */
+static uint64_t *need_scratch(member *l, uint64_t n, size_t width) {
+    uint64_t need = n * width;
+    if (n >= UINT32_MAX)
+        return NULL;
+    if (need > l->scratch_words || l->scratch == NULL) {
+        free(l->scratch);
+        l->scratch = malloc((need + need / 4 + 1) * sizeof *l->scratch);
+        l->scratch_words = l->scratch ? need + need / 4 : 0;
+    }
+    return l->scratch;
+}
+
+/* An empty index of at least twice n_groups slots; its mask, 0 without memory. */
+static size_t clear_slots(member *l, uint64_t n_groups) {
+    size_t n_slots = 64;
+    while (n_slots < 2 * n_groups)
+        n_slots *= 2;
+    if (n_slots > l->slots_capacity) {
+        free(l->slots);
+        l->slots = malloc(n_slots * sizeof *l->slots);
+        l->slots_capacity = l->slots ? n_slots : 0;
+        if (l->slots == NULL)
+            return 0;
+    }
+    memset(l->slots, 0, n_slots * sizeof *l->slots);
+    return n_slots - 1;
+}
+
+static inline bool same_key(const uint64_t *a, const uint64_t *b, unsigned n_words) {
+    for (unsigned w = 0; w < n_words; w++)
+        if (a[w] != b[w])
+            return false;
+    return true;
+}
+
+/* Groups while they are summed. */
+typedef struct sums {
+    uint64_t *groups;
+    uint32_t *slots;
+    size_t mask;
+    uint32_t n_groups;
+} sums;
+
+/* The entry of a key, a new one with sums of 0 where there is none. */
+static inline __attribute__((always_inline)) uint64_t *find_entry(sums *s, const uint64_t *key,
+                                                                  unsigned n_words, size_t width) {
+    for (size_t i = (size_t)key[0] & s->mask;; i = (i + 1) & s->mask) {
+        uint64_t *e;
+        if (s->slots[i] == 0) {
+            s->slots[i] = s->n_groups + 1;
+            e = s->groups + s->n_groups++ * width;
+            memcpy(e, key, n_words * sizeof *e);
+            e[n_words] = e[n_words + 1] = e[n_words + 2] = 0;
+            return e;
+        }
+        e = s->groups + (s->slots[i] - 1) * width;
+        if (same_key(e, key, n_words))
+            return e;
+    }
+}
+
+#define AHEAD 16u /* rows that are looked up together, so that their cache misses overlap */
+
+/* Adds n rows of a partition, or groups that it kept, at most AHEAD; wide counters are in `aside`.
+ */
+static inline __attribute__((always_inline)) void sum_some(const wide_counters *aside, size_t at,
+                                                           const uint8_t *row, uint32_t n,
+                                                           bool is_kept, sums *s,
+                                                           unsigned n_words) {
+    const size_t width = entry_words(n_words), key_bytes = row_bytes(n_words) - COUNTER_BYTES;
+    const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
+    for (uint32_t r = 0; r < n; r++)
+        __builtin_prefetch(&s->slots[(size_t)(load64(row + r * step) & s->mask)]);
+    for (uint32_t r = 0; r < n; r++) {
+        uint32_t slot = s->slots[(size_t)(load64(row + r * step) & s->mask)];
+        __builtin_prefetch(s->groups + (slot > 0 ? slot - 1 : s->n_groups) * width);
+    }
+    for (uint32_t r = 0; r < n; r++, row += step) {
+        uint64_t key[EG_GROUP_MAX_WORDS];
+        key[0] = (load64(row) & FIRST_MASK) | (uint64_t)at << FIRST_BITS;
+        for (unsigned w = 1; w < n_words; w++)
+            key[w] = load64(row + FIRST_BYTES + 8 * (w - 1));
+        uint64_t counters = load64(row + key_bytes), flows = is_kept ? counters >> 48 : 1;
+        uint64_t bytes = (uint32_t)counters, packets = counters >> 32 & UINT16_MAX;
+        uint64_t *e = find_entry(s, key, n_words, width);
+        if (packets == WIDE) {
+            const wide_counters *wide = &aside[bytes];
+            bytes = (uint64_t)wide->bytes;
+            packets = (uint64_t)wide->packets;
+            flows = (uint64_t)wide->flows;
+        }
+        e[n_words] += bytes;
+        e[n_words + 1] += packets;
+        e[n_words + 2] += flows;
+    }
+}
+
+/* Adds the rows of a lane that wait in the partition. */
+static inline __attribute__((always_inline)) void
+sum_rows(const eg_group_table *t, const member *from, size_t at, sums *s, unsigned n_words) {
+    const waiting *rows = &from->waiting[at];
+    uint32_t n_in_chunk = t->chunk_rows - rows->n_free; /* only the newest is not full */
+    for (const chunk *c = rows->newest; c != NULL; c = c->older, n_in_chunk = t->chunk_rows)
+        for (uint32_t r = 0; r < n_in_chunk; r += AHEAD) {
+            uint32_t n = n_in_chunk - r < AHEAD ? n_in_chunk - r : AHEAD;
+            sum_some(from->wide, at, c->rows + r * row_bytes(n_words), n, false, s, n_words);
+        }
+}
+
+/* Adds the groups that the partition kept. */
+static inline __attribute__((always_inline)) void sum_kept(const partition *p, size_t at, sums *s,
+                                                           unsigned n_words) {
+    for (uint32_t g = 0; g < p->n_kept; g += AHEAD) {
+        uint32_t n = p->n_kept - g < AHEAD ? p->n_kept - g : AHEAD;
+        sum_some(p->wide, at, p->kept + g * kept_row_bytes(n_words), n, true, s, n_words);
+    }
+}
+
+#define READ_ENTRIES 2048 /* of an extent at once */
+
+/* Adds the partition's groups that were spilled. */
+static eg_status sum_extents(const eg_group_table *t, const partition *p, sums *s, eg_err *err) {
+    const size_t width = entry_words(t->n_words);
+    uint64_t *piece = malloc(READ_ENTRIES * width * sizeof *piece);
+    if (piece == NULL)
+        return eg_fail_nomem(err, "groups");
+    eg_status rc = EG_OK;
+    for (uint32_t i = 0; i < p->n_extents; i++)
+        for (uint32_t at = 0; rc == EG_OK && at < p->extents[i].n_groups; at += READ_ENTRIES) {
+            uint32_t n = p->extents[i].n_groups - at;
+            n = n < READ_ENTRIES ? n : READ_ENTRIES;
+            rc = eg_spill_read(t->plan.spill, piece, n * width * sizeof *piece,
+                               p->extents[i].offset + (int64_t)(at * width * sizeof *piece), err);
+            for (uint32_t g = 0; rc == EG_OK && g < n; g++) {
+                const uint64_t *from = piece + g * width;
+                uint64_t *e = find_entry(s, from, t->n_words, width);
+                for (size_t w = t->n_words; w < width; w++)
+                    e[w] += from[w];
+            }
+        }
+    free(piece);
+    return rc;
+}
+
+/* Sums the partition's waiting rows and its groups in the lane's scratch array. n_words is a
+** constant where this is inlined for the usual widths. */
+static inline __attribute__((always_inline)) eg_status
+sum(eg_group_table *t, member *l, size_t at, bool is_last, unsigned n_words, sums *s, eg_err *err) {
+    partition *p = &t->partitions[at];
+    const size_t width = entry_words(n_words);
+    uint64_t n_more = rows_waiting(t, at);
+    for (uint32_t i = 0; is_last && i < p->n_extents; i++)
+        n_more += p->extents[i].n_groups;
+    n_more += p->n_kept;
+    s->groups = need_scratch(l, n_more, width);
+    s->mask = s->groups != NULL ? clear_slots(l, n_more) : 0;
+    if (s->mask == 0)
+        return eg_fail_nomem(err, "groups");
+    s->slots = l->slots;
+    s->n_groups = 0;
+    sum_kept(p, at, s, n_words);
+    for (int i = 0; i < t->plan.n_lanes; i++) {
+        sum_rows(t, t->lanes[i], at, s, n_words);
+        t->lanes[i]->waiting[at] = (waiting){0};
+    }
+    return is_last && p->n_extents > 0 ? sum_extents(t, p, s, err) : EG_OK;
+}
+
+/* Sums a partition in the lane's scratch array; with what was spilled of it where that is_last. */
+static eg_status sum_partition(eg_group_table *t, int lane, size_t at, bool is_last, sums *s,
+                               eg_err *err) {
+    member *l = t->lanes[lane];
+    return t->n_words == 1   ? sum(t, l, at, is_last, 1, s, err)
+           : t->n_words == 2 ? sum(t, l, at, is_last, 2, s, err)
+                             : sum(t, l, at, is_last, t->n_words, s, err);
+}
+
+void eg_group_drop(partition *p) {
+    free(p->kept);
+    free(p->wide);
+    p->kept = NULL;
+    p->wide = NULL;
+    p->n_kept = p->n_wide = 0;
+}
+
+static bool is_wide(const uint64_t *sums_of) {
+    return (sums_of[0] >> 32) != 0 || sums_of[1] >= WIDE || sums_of[2] > UINT16_MAX;
+}
+
+/* Keeps groups until the partition is summed again. */
+static eg_status keep_groups(eg_group_table *t, partition *p, const sums *s, eg_err *err) {
+    const unsigned n_words = t->n_words;
+    const size_t width = entry_words(n_words), step = kept_row_bytes(n_words);
+    const size_t key_bytes = row_bytes(n_words) - COUNTER_BYTES;
+    uint32_t n_wide = 0;
+    for (uint32_t g = 0; g < s->n_groups; g++)
+        n_wide += is_wide(s->groups + g * width + n_words);
+    uint8_t *kept = realloc(p->kept, s->n_groups * step + 1);
+    p->kept = kept != NULL ? kept : p->kept;
+    wide_counters *wide = realloc(p->wide, (n_wide + 1) * sizeof *wide);
+    p->wide = wide != NULL ? wide : p->wide;
+    if (kept == NULL || wide == NULL)
+        return eg_fail_nomem(err, "groups");
+    p->n_kept = s->n_groups;
+    p->n_wide = 0;
+    const uint64_t *e = s->groups;
+    for (uint32_t g = 0; g < s->n_groups; g++, e += width, kept += step) {
+        const uint64_t *n = e + n_words;
+        uint64_t counters = n[0] | n[1] << 32 | n[2] << 48;
+        if (is_wide(n)) {
+            counters = (uint64_t)WIDE << 32 | p->n_wide;
+            wide[p->n_wide++] = (wide_counters){(int64_t)n[0], (int64_t)n[1], (int64_t)n[2]};
+        }
+        store64(kept, e[0]); /* its high byte is overwritten */
+        for (unsigned w = 1; w < n_words; w++)
+            store64(kept + FIRST_BYTES + 8 * (w - 1), e[w]);
+        store64(kept + key_bytes, counters);
+    }
+    return EG_OK;
+}
+
+/* Writes groups of a partition to the file instead of keeping them. */
+static eg_status spill_groups(eg_group_table *t, partition *p, const sums *s, eg_err *err) {
+    if (p->n_extents == p->extents_capacity) {
+        uint32_t capacity = p->extents_capacity ? 2 * p->extents_capacity : 4;
+        extent *larger = realloc(p->extents, capacity * sizeof *larger);
+        if (larger == NULL)
+            return eg_fail_nomem(err, "groups");
+        p->extents = larger;
+        p->extents_capacity = capacity;
+    }
+    extent *x = &p->extents[p->n_extents];
+    x->n_groups = s->n_groups;
+    eg_status rc =
+        eg_spill_write(t->plan.spill, s->groups,
+                       s->n_groups * entry_words(t->n_words) * sizeof *s->groups, &x->offset, err);
+    if (rc != EG_OK)
+        return rc;
+    p->n_extents++;
+    eg_group_drop(p);
+    atomic_store(&t->has_spilled, true);
+    return EG_OK;
+}
+
+eg_status eg_group_table_sum(eg_group_table *t, int lane, size_t at, eg_err *err) {
+    partition *p = &t->partitions[at];
+    sums s;
+    if (rows_waiting(t, at) == 0)
+        return EG_OK;
+    uint64_t before = kept_bytes(t, p);
+    eg_status rc = sum_partition(t, lane, at, false, &s, err);
+    if (rc != EG_OK)
+        return rc;
+    uint64_t more = s.n_groups * kept_row_bytes(t->n_words) - before;
+    if (atomic_load(&t->kept_bytes) + more > t->groups_limit) {
+        atomic_fetch_sub(&t->kept_bytes, before);
+        return spill_groups(t, p, &s, err);
+    }
+    rc = keep_groups(t, p, &s, err);
+    atomic_fetch_add(&t->kept_bytes, kept_bytes(t, p) - before);
+    return rc;
+}
+
+#define ORDER_BYTES 16 /* a group's, while all are put in order */
+
+bool eg_group_table_spills(eg_group_table *t) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < N_PARTITIONS; i++)
+        n += rows_waiting(t, i) + t->partitions[i].n_kept;
+    if (t->plan.limit_bytes > 0 &&
+        n * (entry_words(t->n_words) * sizeof(uint64_t) + ORDER_BYTES) > t->plan.limit_bytes)
+        t->has_spilled = true;
+    return t->has_spilled;
+}
+
+eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t at, const uint64_t **groups,
+                                uint32_t *n_groups, eg_err *err) {
+    partition *p = &t->partitions[at];
+    sums s;
+    eg_status rc = sum_partition(t, lane, at, true, &s, err);
+    if (rc != EG_OK)
+        return rc;
+    eg_group_drop(p);
+    *groups = s.groups;
+    *n_groups = s.n_groups;
+    if (t->plan.drops || t->has_spilled)
+        return EG_OK;
+    size_t n_bytes = s.n_groups * entry_words(t->n_words) * sizeof *p->groups;
+    if ((p->groups = malloc(n_bytes + 1)) == NULL)
+        return eg_fail_nomem(err, "groups");
+    memcpy(p->groups, s.groups, n_bytes);
+    p->n_groups = s.n_groups;
+    *groups = p->groups;
+    return EG_OK;
+}
