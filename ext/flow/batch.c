@@ -49,6 +49,18 @@ eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err) {
     return b->numbers != NULL ? EG_OK : eg_fail_nomem(err, "a batch of flows");
 }
 
+void *eg_batch_array(const eg_batch *b, eg_vector v) {
+    switch (v) {
+#define EG_VECTOR(ID, ctype)                                                                       \
+    case EG_VEC_##ID:                                                                              \
+        return b->v.ID;
+#include "flow/schema.def"
+    case EG_N_VECTORS:
+        break;
+    }
+    return NULL;
+}
+
 static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {
     switch (v) {
 #define EG_VECTOR(ID, ctype)                                                                       \

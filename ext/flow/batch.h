@@ -49,6 +49,9 @@ eg_status eg_batch_need_nulls(eg_batch *b, eg_err *err);
 /* Makes b->numbers an array, to be filled. EG_NOMEM, EG_OK. */
 eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err);
 
+/* The array of a vector; NULL where the batch has none. */
+void *eg_batch_array(const eg_batch *b, eg_vector v);
+
 /* The number of a row among all rows of the source. */
 static inline int64_t eg_batch_row(const eg_batch *b, uint32_t row) {
     return b->numbers != NULL ? b->numbers[row] : b->first_row + row;

@@ -402,22 +402,10 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
 
 /* ---- columns of a batch ------------------------------------------------- */
 
-static void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
-        break;
-    }
-    return NULL;
-}
-
 /* Where a vector is read to: the batch, or scratch where it only serves others. */
 static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void **out,
                            eg_err *err) {
-    *out = array_of(b, v);
+    *out = eg_batch_array(b, v);
     if (*out != NULL)
         return EG_OK;
     lane *l = &p->set->lanes[v];
@@ -602,12 +590,12 @@ static eg_status fill_others(shard_piece *p, eg_batch *b, eg_err *err) {
             break;
         case EG_SHARD_NULL:
             missing |= v == EG_VEC_RECEIVED_MS ? 0 : EG_VECTOR_BIT(v);
-            memset(array_of(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
+            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
             for (uint32_t i = 0; v == EG_VEC_RECEIVED_MS && i < b->n_rows; i++)
                 b->v.RECEIVED_MS[i] = EG_NO_TIME;
             break;
         case EG_SHARD_ZERO:
-            memset(array_of(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
+            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
             break;
         case EG_SHARD_PATH:
             for (uint32_t i = 0; i < b->n_rows; i++)
@@ -639,7 +627,7 @@ static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *
         const eg_shard_test *t = &tests->tests[i];
         if (t->kind != EG_SHARD_TEST_NUMBERS || (p->first & EG_VECTOR_BIT(t->vector)) == 0)
             continue;
-        void *numbers = array_of(b, t->vector);
+        void *numbers = eg_batch_array(b, t->vector);
         eg_shard_test_rows(t, numbers != NULL ? numbers : p->set->lanes[t->vector].scratch, n,
                            alive);
         for (uint32_t k = 0; b->nulls != NULL && k < n; k++)
@@ -658,7 +646,7 @@ static void shift(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t n) {
     for (int v = 0; v < EG_N_VECTORS; v++) {
         if ((p->first & EG_VECTOR_BIT(v)) == 0)
             continue;
-        uint8_t *array = array_of(b, (eg_vector)v);
+        uint8_t *array = eg_batch_array(b, (eg_vector)v);
         size_t width = eg_vector_width((eg_vector)v);
         array = array != NULL ? array : p->set->lanes[v].scratch;
         memmove(array, array + lo * width, n * width);

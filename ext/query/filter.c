@@ -231,19 +231,6 @@ RANGE_KERNEL(range_u16, uint16_t, uint32_t)
 RANGE_KERNEL(range_u32, uint32_t, uint32_t)
 RANGE_KERNEL(range_i64, int64_t, uint64_t)
 
-/* The vector's array, typeless. */
-static const void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
-        break;
-    }
-    return NULL;
-}
-
 static uint32_t run_range(const test *t, const void *v, uint16_t *sel, uint32_t n_sel) {
     uint64_t lo = (uint64_t)t->lo, span = (uint64_t)t->hi - (uint64_t)t->lo;
     switch (eg_vector_width(t->vector)) {
@@ -347,7 +334,7 @@ eg_status eg_filter_run(eg_filter *f, eg_batch *b, eg_err *err) {
     b->n_sel = b->n_rows;
     for (size_t i = 0; i < f->n_tests && b->n_sel > 0; i++) {
         test *t = &f->tests[i];
-        const void *v = array_of(b, t->vector);
+        const void *v = eg_batch_array(b, t->vector);
         /* NULL satisfies no comparison, negated or not. */
         if (t->kernel != K_NULL && t->kernel != K_NOT_NULL)
             b->n_sel = run_null(t, b, false, b->sel, b->n_sel);

@@ -80,18 +80,6 @@ static void put_words(eg_row_runs *r, size_t k, const eg_batch *b, uint32_t firs
 
 /* ---- gathering ---------------------------------------------------------- */
 
-static const void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
-        break;
-    }
-    return NULL;
-}
-
 #define GATHER(name, type, index)                                                                  \
     static void name(void *to, const void *from, const index *rows, uint32_t n) {                  \
         type *restrict out = to;                                                                   \
@@ -119,13 +107,13 @@ static void put_part(eg_row_runs *r, size_t p, const eg_batch *b, uint32_t first
         for (uint32_t i = 0; i < n; i++)
             ((eg_vector_set *)to)[i] = b->nulls != NULL ? b->nulls[rows[i]] : 0;
     } else if (part->width == 1) {
-        select_8(to, array_of(b, part->vector), rows, n);
+        select_8(to, eg_batch_array(b, part->vector), rows, n);
     } else if (part->width == 2) {
-        select_16(to, array_of(b, part->vector), rows, n);
+        select_16(to, eg_batch_array(b, part->vector), rows, n);
     } else if (part->width == 4) {
-        select_32(to, array_of(b, part->vector), rows, n);
+        select_32(to, eg_batch_array(b, part->vector), rows, n);
     } else {
-        select_64(to, array_of(b, part->vector), rows, n);
+        select_64(to, eg_batch_array(b, part->vector), rows, n);
     }
 }
 

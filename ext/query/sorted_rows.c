@@ -147,16 +147,11 @@ eg_status eg_sorted_rows_finish(eg_sorted_rows *s, eg_err *err) {
 
 /* ---- rows --------------------------------------------------------------- */
 
-static void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
+/* The array that a part of rows goes to: of a vector, of numbers, of nulls. */
+static void *target_of(const eg_batch *b, eg_vector v) {
+    if (v == EG_N_VECTORS)
         return b->numbers;
-    }
-    return b->nulls;
+    return v < EG_N_VECTORS ? eg_batch_array(b, v) : b->nulls;
 }
 
 static void copy_row(eg_sorted_rows *s, const head *h, uint32_t to) {
@@ -193,7 +188,7 @@ eg_status eg_sorted_rows_next(eg_sorted_rows *s, const eg_batch **out, eg_err *e
     if ((rc = eg_batch_need_numbers(b, err)) == EG_OK && s->runs.has_nulls)
         rc = eg_batch_need_nulls(b, err);
     for (size_t p = 0; p < s->runs.n_parts; p++)
-        s->out[p] = array_of(b, s->runs.parts[p].vector);
+        s->out[p] = target_of(b, s->runs.parts[p].vector);
     while (rc == EG_OK && b->n_rows < EG_BATCH_ROWS) {
         uint32_t run = s->tree[1];
         if (run == NO_RUN)

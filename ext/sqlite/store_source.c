@@ -155,18 +155,6 @@ static eg_status fail_type(const reader *r, const picked *c, int column, eg_err 
                    text != NULL ? text : "");
 }
 
-static void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
-        break;
-    }
-    return NULL;
-}
-
 static void put(void *array, size_t width, uint32_t row, int64_t n) {
     switch (width) {
     case 1:
@@ -275,7 +263,7 @@ static eg_status fill_missing(const store_source *s, eg_batch *b, eg_err *err) {
     for (int v = 0; v < EG_N_VECTORS; v++)
         if ((s->missing & EG_VECTOR_BIT(v)) != 0)
             for (uint32_t i = 0; i < b->n_rows; i++)
-                put(array_of(b, (eg_vector)v), eg_vector_width((eg_vector)v), i,
+                put(eg_batch_array(b, (eg_vector)v), eg_vector_width((eg_vector)v), i,
                     v == EG_VEC_RECEIVED_MS ? EG_NO_TIME : 0);
     eg_status rc = nulls != 0 && b->nulls == NULL ? eg_batch_need_nulls(b, err) : EG_OK;
     for (uint32_t i = 0; rc == EG_OK && nulls != 0 && i < b->n_rows; i++)
@@ -404,7 +392,7 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
     eg_status rc = s->spec.wants_numbers ? eg_batch_need_numbers(b, err) : EG_OK;
     void *arrays[MAX_COLUMNS];
     for (int c = 0; c < s->n_columns; c++)
-        arrays[c] = array_of(b, s->columns[c].vector);
+        arrays[c] = eg_batch_array(b, s->columns[c].vector);
     if (rc == EG_OK)
         rc = s->walk != NULL ? take_leaves(p, b, arrays, err) : step_rows(p, b, arrays, err);
     if (rc == EG_OK && s->missing != 0)

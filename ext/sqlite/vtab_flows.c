@@ -207,18 +207,6 @@ static int flows_close(sqlite3_vtab_cursor *cursor) {
     return SQLITE_OK;
 }
 
-static const void *array_of(const eg_batch *b, eg_vector v) {
-    switch (v) {
-#define EG_VECTOR(ID, ctype)                                                                       \
-    case EG_VEC_##ID:                                                                              \
-        return b->v.ID;
-#include "flow/schema.def"
-    case EG_N_VECTORS:
-        break;
-    }
-    return NULL;
-}
-
 /* Finds the columns that are numbers in arrays and no more: xColumn need not ask each time. */
 static void find_plain(flows_cursor *c) {
     for (int column = 0; column < N_TABLE_COLUMNS; column++) {
@@ -227,7 +215,7 @@ static void find_plain(flows_cursor *c) {
         eg_column col = schema_column(column);
         const eg_column_info *about = eg_column_about(col);
         bool is_plain = about->kind == EG_KIND_INT && c->batch->nulls == NULL;
-        c->plain[col] = (plain_column){is_plain ? array_of(c->batch, about->vector) : NULL,
+        c->plain[col] = (plain_column){is_plain ? eg_batch_array(c->batch, about->vector) : NULL,
                                        eg_vector_width(about->vector)};
     }
 }
