@@ -1,8 +1,7 @@
 /*
 ** Byte loads, and the order of byte strings. Input comes from the wire and from files: it is read
-*byte by
-** byte into a value, never through a cast pointer or a packed struct (compilers
-** turn these into one load and a swap).
+** byte by byte into a value, never through a cast pointer or a packed struct (compilers turn
+** these into one load and a swap).
 */
 #ifndef EG_BYTES_H
 #define EG_BYTES_H

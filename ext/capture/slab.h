@@ -1,7 +1,6 @@
 /*
 ** Slabs: buffers of a capture's bytes that outlive the reader's interest in them, as long as
-*someone
-** holds them. One thread takes and gives; others may read what is held for them.
+** someone holds them. One thread takes and gives; others may read what is held for them.
 */
 #ifndef EG_SLAB_H
 #define EG_SLAB_H

@@ -105,11 +105,10 @@ eg_status eg_pq_page_check(const eg_pq_page_header *h, int64_t n_room, const eg_
 eg_status eg_pq_page_check_crc(const eg_pq_page_header *h, const uint8_t *raw,
                                const eg_pq_place *at, eg_err *err);
 
-/* Opens a data page (h was checked). raw[0..h->compressed_bytes) is the page as it
-** stands in the file, body a block with room for h->uncompressed_bytes (unused
-** when compression is UNCOMPRESSED); neither is NULL, and both, like column and dictionary, must
-*stay
-** until the next page is opened. EG_CORRUPT, EG_UNSUPPORTED, EG_NOMEM or EG_OK. */
+/* Opens a data page (h was checked). raw[0..h->compressed_bytes) is the page as it stands in the
+** file, body a block with room for h->uncompressed_bytes (unused when compression is
+** UNCOMPRESSED); neither is NULL, and both, like column and dictionary, must stay until the next
+** page is opened. EG_CORRUPT, EG_UNSUPPORTED, EG_NOMEM or EG_OK. */
 eg_status eg_pq_page_open(eg_pq_page *p, const eg_pq_column *column,
                           const eg_pq_dictionary *dictionary, const eg_pq_page_header *h,
                           const uint8_t *raw, eg_pq_codec *codec, int32_t compression,

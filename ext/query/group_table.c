@@ -13,10 +13,9 @@
 #define LEAST_BLOCKS 16u /* 32 MiB */
 #define LARGE_BLOCKS 80u /* 160 MiB */
 
-/* Few keys, and the few that most rows have, are summed as they come: entries of a small cache that
-** are taken keep their key until the next summing. Where it absorbs less than half of the rows it
-*is
-** left. */
+/* Few keys, and the few that most rows have, are summed as they come: entries of a small cache
+** that are taken keep their key until the next summing. Where it absorbs less than half of the
+** rows it is left. */
 #define CACHE_BITS 11
 #define CACHE_ENTRIES (1u << CACHE_BITS)
 #define TRIAL_ROWS 8192u

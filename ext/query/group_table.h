@@ -3,10 +3,8 @@
 **
 ** Rows are scattered by hash into 256 partitions and wait there; then each partition's rows are
 ** summed in one go, while its groups and a scratch index over them stay in the cache. A row waits
-*in
-** 13 bytes (a pair of addresses), a group until the next summing in 15, in the result it has its
-*key
-** words and three sums: 32 bytes.
+** in 13 bytes (a pair of addresses), a group until the next summing in 15, in the result it has
+** its key words and three sums: 32 bytes.
 **
 ** Where a few keys have most of the rows, these are summed at once in a small cache.
 **
@@ -62,10 +60,9 @@ eg_status eg_group_table_gather(eg_group_table *t, eg_err *err);
 ** flows. Nothing may be added meanwhile, and not before eg_group_table_empty. */
 eg_status eg_group_table_sum(eg_group_table *t, int lane, size_t partition, eg_err *err);
 
-/* After a table became full, and was gathered: finds out, by one partition, whether sums take less
-** memory than the rows that wait. *is_worth is false where they hardly do: then more may wait
-*instead,
-** the table is not full any more. */
+/* After a table became full, and was gathered: finds out, by one partition, whether sums take
+** less memory than the rows that wait. *is_worth is false where they hardly do: then more may
+** wait instead, the table is not full any more. */
 eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err *err);
 
 /* Tells that all partitions were summed: nothing waits. */

@@ -1,7 +1,7 @@
 /*
-** Spilling: what does not fit into memory goes to one temporary file, which is unlinked as soon as
-*it
-** is made, in SQLITE_TMPDIR, TMPDIR or /tmp, the first that is set. Any thread may write and read.
+** Spilling: what does not fit into memory goes to one temporary file, which is unlinked as soon
+** as it is made, in SQLITE_TMPDIR, TMPDIR or /tmp, the first that is set. Any thread may write
+** and read.
 */
 #ifndef EG_SPILL_H
 #define EG_SPILL_H

@@ -1,7 +1,6 @@
 /*
 ** Settings of a connection: how many threads a scan may use, how much memory a ranking. Each is
-*what
-** its function was last given, else what the environment says, else the machine's.
+** what its function was last given, else what the environment says, else the machine's.
 **
 **   earlgrey_threads([n])            EARLGREY_THREADS        the cores this process may use
 **   earlgrey_memory_limit([bytes])   EARLGREY_MEMORY_LIMIT   half of the machine's memory

@@ -3,13 +3,11 @@
 **
 **     floor [-t threads] [-k groups] FILE
 **
-** FILE must be of flowgen's making: nothing is checked, nothing is accounted for, packets are where
-** arithmetic says. Threads read parts of the file in pieces of 256 KiB, pack each record's pair and
-** bytes into 12 bytes and cut them into partitions by hash; then each partition is summed once, in
-*a
-** table that fits the cache, and gives its k largest. Prints them as netflow_active does:
-*addresses,
-** bytes. Packets and flows are not summed.
+** FILE must be of flowgen's making: nothing is checked, nothing is accounted for, packets are
+** where arithmetic says. Threads read parts of the file in pieces of 256 KiB, pack each record's
+** pair and bytes into 12 bytes and cut them into partitions by hash; then each partition is
+** summed once, in a table that fits the cache, and gives its k largest. Prints them as
+** netflow_active does: addresses, bytes. Packets and flows are not summed.
 */
 #include <arpa/inet.h>
 #include <fcntl.h>
