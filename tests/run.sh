@@ -119,6 +119,7 @@ suite_unit() { unit_in release; }
 suite_unit_asan() { unit_in asan; }
 suite_unit_valgrind() {
     local t
+    export EARLGREY_TEST_LIGHT=1 # see tests/unit/light.h
     for t in $(make -s print-unit VARIANT=release); do
         if valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
             --errors-for-leak-kinds=definite,indirect "$t" >"$TMP/log" 2>&1; then

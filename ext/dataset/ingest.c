@@ -304,9 +304,13 @@ eg_status eg_ingest_next(eg_ingest *g, eg_ingest_row *row, eg_err *err) {
                 return rc;
             g->next_file++;
         }
-        eg_status rc = read_capture(g, err);
+        /* The lock is let go of between captures, for whoever gets the row may write, too. */
+        eg_status rc = g->store->ops->lock(g->store, err);
+        if (rc == EG_OK)
+            rc = read_capture(g, err);
         if (rc == EG_OK) {
             *row = g->row;
+            g->store->ops->unlock(g->store);
             return EG_OK;
         }
         if (rc != EG_DONE)

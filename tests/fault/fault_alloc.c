@@ -23,8 +23,7 @@
 #include "fault_run.h"
 
 /* ---- Statements. $ stands for the folder. A leading ! asks for a fresh connection each time, a +
-** for FOLDER-new and FOLDER-new.db to be deleted and, the sweep being long, for every 9th
-** allocation only; a * for every 61st. */
+** for FOLDER-new and FOLDER-new.db to be deleted each time. */
 
 static const char *const STATEMENTS[] = {
     "!SELECT count(*) FROM netflow_pcap('$/plain.pcap')",
@@ -107,7 +106,7 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_expire('$.db', '1990-01-01')",
     "SELECT * FROM netflow_expire('$-text', '1990-01-01')",
     "SELECT status, rows FROM netflow_ingest('$/plain.pcap', '$.db')",
-    "*SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new.db') i, "
+    "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new.db') i, "
     "netflow_expire('$-new.db', '2100-01-01') e",
     "+SELECT i.status, i.rows, e.day, e.flows FROM netflow_ingest('$/plain.pcap', '$-new') i, "
     "netflow_expire('$-new', '2100-01-01') e",
@@ -293,18 +292,28 @@ static bool is_nomem(const outcome *o) {
 typedef struct manner {
     bool fresh;         /* a connection each time */
     const char *folder; /* whose -new is deleted each time; NULL without */
-    uint64_t step;      /* from one failing allocation to the next */
 } manner;
+
+/* A statement of more allocations than this many runs has its first ones fail one by one, then each
+** so-manieth. */
+#define MOST_RUNS 500
+#define MOST_LONG_RUNS 120 /* where things are made and deleted each time */
+#define FIRST_ONES 60
 
 static int sweep(const char *sql, manner how, bool forever) {
     uint64_t live_before = n_live;
     sqlite3_int64 sqlite_before = sqlite3_memory_used();
     sqlite3 *db = fault_open();
     outcome plain, now;
-    uint64_t n = 0;
+    uint64_t n = 0, most = how.folder != NULL ? MOST_LONG_RUNS : MOST_RUNS;
     int rc = 0;
 
+    fault.forever = false;
+    fault.countdown = UINT64_MAX; /* counts, and fails none */
+    fault.armed = true;
     fault_run(db, sql, &plain);
+    fault.armed = false;
+    uint64_t n_all = UINT64_MAX - fault.countdown, step = 1 + n_all / most;
     if (how.folder != NULL) {
         fault_remove(how.folder);
     }
@@ -315,7 +324,7 @@ static int sweep(const char *sql, manner how, bool forever) {
             db = fault_open();
         }
         fault.forever = forever;
-        fault.countdown = n += how.step;
+        fault.countdown = n += n < FIRST_ONES ? 1 : step;
         fault.n_failed = 0;
         fault.armed = true;
         fault_run(db, sql, &now);
@@ -342,7 +351,7 @@ static int sweep(const char *sql, manner how, bool forever) {
                (int64_t)(n_live - live_before), (int64_t)(sqlite3_memory_used() - sqlite_before));
         rc = 1;
     }
-    printf("# %" PRIu64 " allocations\n", n - how.step);
+    printf("# %" PRIu64 " allocations\n", n_all);
     return rc;
 }
 
@@ -365,9 +374,9 @@ int main(int argc, char **argv) {
     fault_store(argv[1]);
     for (size_t i = 0; i < N_STATEMENTS; i++) {
         char first = STATEMENTS[i][0];
-        bool fresh = first == '!', renews = first == '+' || first == '*';
+        bool fresh = first == '!', renews = first == '+';
         const char *statement = STATEMENTS[i] + (fresh || renews);
-        manner how = {fresh, renews ? argv[1] : NULL, first == '+' ? 9 : first == '*' ? 61 : 1};
+        manner how = {fresh, renews ? argv[1] : NULL};
         fault_expand(statement, argv[1], sql, sizeof sql);
         int rc = sweep(sql, how, false) | sweep(sql, how, true);
         fault_report(rc == 0, "out of memory", statement);

@@ -45,3 +45,5 @@ SELECT * FROM netflow_compact('samples');
 SELECT * FROM netflow_verify('samples');
 SELECT * FROM netflow_verify('no such dataset');
 SELECT * FROM netflow_ingest('no such capture', '/dev/null/x');
+-- a statement that writes to the target between the captures of an ingest: it waited for itself
+SELECT status, rows, day, flows FROM netflow_ingest('samples', (SELECT dataset || '-between' FROM place)) JOIN netflow_expire((SELECT dataset || '-between' FROM place), '2024-01-01');

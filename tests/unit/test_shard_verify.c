@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "light.h"
 #include "parquet/shard_source.h"
 #include "parquet/shard_verify.h"
 
@@ -102,8 +103,8 @@ static void each_bit_that_is_wrong_is_found(const char *name) {
     assert_int_equal(read_all(&right, &err), EG_OK);
     assert_int_equal(right.n_rows, 48);
     assert_int_equal(eg_shard_verify(path, (eg_poll){0}, &facts, &err), EG_OK);
-    size_t n_refused = 0, n_unsound = 0;
-    for (size_t at = 0; at < n_bytes; at++) {
+    size_t n_tried = 0, n_refused = 0, n_unsound = 0;
+    for (size_t at = 0; at < n_bytes; at += is_light() ? 23 : 1, n_tried++) {
         flip(at, (uint8_t)(1u << at % 8));
         eg_status rc = read_all(&now, &err);
         if (rc != EG_OK) {
@@ -120,8 +121,8 @@ static void each_bit_that_is_wrong_is_found(const char *name) {
         repair(at);
     }
     close(memory);
-    assert_true(n_refused > n_bytes / 4);
-    assert_true(n_unsound > n_bytes / 2);
+    assert_true(n_refused > n_tried / 4);
+    assert_true(n_unsound > n_tried / 2);
 }
 
 static void each_wrong_bit_of_text_addresses_is_found(void **state) {
