@@ -2,6 +2,7 @@
 --
 --   json.null          stands for null inside tables
 --   json.array(t)      marks a table as an array, so that an empty one is []
+--   json.is_array(v)   whether v is written as an array
 --   json.encode(v)     raises for what JSON cannot say
 --   json.decode(text)  value | nil, message, "JSON_SYNTAX"
 --
@@ -102,6 +103,10 @@ local function is_array(t)
     count = count + 1
   end
   return count == n
+end
+
+function M.is_array(value)
+  return type(value) == "table" and is_array(value)
 end
 
 local function encode_table(t, depth)

@@ -211,10 +211,14 @@ local function field_of(name)
   return field
 end
 
+local function is_object(value)
+  return type(value) == "table" and value ~= json.null and not json.is_array(value)
+end
+
 -- The one key of an object and its value.
 local function only(kind, object)
   local key, value = nil, nil
-  if type(object) == "table" then
+  if is_object(object) then
     key, value = next(object)
   end
   if type(key) ~= "string" or next(object, key) ~= nil then
@@ -331,7 +335,7 @@ end
 local BOOL_KEYS <const> = { must = true, filter = true, should = true, must_not = true, minimum_should_match = true, boost = true }
 
 queries["bool"] = function(w, body, depth)
-  if type(body) ~= "table" then
+  if not is_object(body) then
     parsing("[bool] query malformed, no object")
   end
   for key in pairs(body) do
@@ -474,11 +478,12 @@ local function window(body)
       refuse("illegal_argument_exception", "[%s] parameter cannot be negative or a fraction, found [%s]", name, show(value))
     end
   end
-  if from + size > MAX_WINDOW then
+  from, size = math.tointeger(from), math.tointeger(size)
+  if from > MAX_WINDOW or size > MAX_WINDOW - from then
     refuse("illegal_argument_exception", "Result window is too large, from + size must be less than or equal to: [%d] but "
-      .. "was [%d].", MAX_WINDOW, from + size)
+      .. "was [%.0f].", MAX_WINDOW, from + 0.0 + size)
   end
-  return math.tointeger(from), math.tointeger(size)
+  return from, size
 end
 
 -- The total as far as it is asked for: SQL, and the threshold.
@@ -495,7 +500,7 @@ local function total_sql(body, from_sql, where)
 end
 
 local function make(from, index, body)
-  if type(body) ~= "table" or #body > 0 then
+  if not is_object(body) then
     parsing("the request is no object")
   end
   for key in pairs(body) do
@@ -550,7 +555,10 @@ end
 function M.answer(conn, from, index, body, options)
   options = options or {}
   local started = earlgrey.now_ms()
-  local ok, plan = pcall(make, from, index, body or {})
+  if body == nil then
+    body = {}
+  end
+  local ok, plan = pcall(make, from, index, body)
   if not ok then
     if getmetatable(plan) ~= REFUSAL then
       error(plan, 0)

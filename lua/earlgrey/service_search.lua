@@ -6,6 +6,7 @@
 
 local earlgrey = require "earlgrey"
 local files = require "files"
+local json = require "earlgrey.json"
 local search = require "earlgrey.search"
 
 local M = {}
@@ -42,18 +43,7 @@ local function store_connection(service)
   return service.searched
 end
 
-local function run(service, request)
-  local index, query = request.id, request.query
-  if not index:find "^[a-z0-9][a-z0-9_.-]*$" or #index > 255 then
-    return refuse(400, nil, ("'%s' is no name of an index"):format(index))
-  end
-  local store = store_connection(service)
-  local from = store and search.store() or search.source(service.data)
-  local status, text = search.answer(store or service.conn, from, index, request.json, {
-    limit_ms = LIMIT_MS, rest_total_hits_as_int = query.rest_total_hits_as_int,
-  })
-  return answer_of(status, query.pretty and search.pretty(text) or text)
-end
+-- ---- parameters ----
 
 local SWITCH <const> = {
   check = function(text)
@@ -67,11 +57,99 @@ local SWITCH <const> = {
   schema = { type = "boolean", default = false },
 }
 
+local WHOLE <const> = {
+  check = function(text)
+    return text:find "^%d+$" and math.tointeger(text), "a whole number"
+  end,
+  schema = { type = "integer", minimum = 0 },
+}
+
+local function list_of(text)
+  local list = json.array()
+  for part in text:gmatch "[^,]+" do
+    list[#list + 1] = part
+  end
+  return list
+end
+
+-- What clients also say in the query, which then goes before the body; as the body has it.
+local OVERRIDES <const> = {
+  from = WHOLE,
+  size = WHOLE,
+  sort = {
+    check = function(text)
+      local list = list_of(text)
+      for i, part in ipairs(list) do
+        local name, direction = part:match "^(.*):(.*)$"
+        list[i] = name and { [name] = direction } or part
+      end
+      return list
+    end,
+    schema = { type = "string", description = "field or field:desc; separated by commas" },
+  },
+  _source = {
+    check = function(text)
+      if text == "true" or text == "false" then
+        return text == "true"
+      end
+      return list_of(text)
+    end,
+    schema = { type = "string", description = "true, false, or names of fields separated by commas" },
+  },
+  track_total_hits = {
+    check = function(text)
+      if text == "true" or text == "false" then
+        return text == "true"
+      end
+      return WHOLE.check(text) or nil, "true, false or a whole number"
+    end,
+    schema = { type = "string", description = "true, false or a number" },
+  },
+}
+
+-- The body with what the query of the request says instead.
+local function overridden(body, query)
+  local result = {}
+  for name in pairs(OVERRIDES) do
+    result[name] = query[name]
+  end
+  local is_object = type(body) == "table" and body ~= json.null and not json.is_array(body)
+  if next(result) == nil or body ~= nil and not is_object then
+    return body -- no object is refused by search.lua
+  end
+  for name, value in pairs(body or {}) do
+    if result[name] == nil then
+      result[name] = value
+    end
+  end
+  return result
+end
+
+-- ---- the route ----
+
+local function run(service, request)
+  local index, query = request.id, request.query
+  if not index:find "^[a-z0-9][a-z0-9_.-]*$" or #index > 255 then
+    return refuse(400, nil, ("'%s' is no name of an index"):format(index))
+  end
+  local store = store_connection(service)
+  local from = store and search.store() or search.source(service.data)
+  local status, text = search.answer(store or service.conn, from, index, overridden(request.json, query), {
+    limit_ms = LIMIT_MS, rest_total_hits_as_int = query.rest_total_hits_as_int,
+  })
+  return answer_of(status, query.pretty and search.pretty(text) or text)
+end
+
+local QUERY <const> = { pretty = SWITCH, rest_total_hits_as_int = SWITCH }
+for name, about in pairs(OVERRIDES) do
+  QUERY[name] = about
+end
+
 local function route(method, name)
   return {
     method = method, path = "/{id}/_search", name = name,
     summary = "Elasticsearch's query for the common forms; any name of an index stands for the data of the server",
-    query = { pretty = SWITCH, rest_total_hits_as_int = SWITCH }, run = run, refuse = refuse, only_reads = true,
+    query = QUERY, run = run, refuse = refuse, only_reads = true,
     body = { type = "object" },
     answers = {
       [200] = { "took, timed_out, _shards, hits", "application/json", { type = "object" } },

@@ -39,6 +39,11 @@ tap.case("arrays and objects, empty ones too, come back as they were", function(
   tap.equal(json.encode {}, "{}")
   tap.equal(json.encode(json.array {}), "[]")
   tap.equal(json.encode { b = 1, a = { 1, 2 } }, '{"a":[1,2],"b":1}')
+  for value, expected in pairs { ["[]"] = true, ["[1]"] = true, ["{}"] = false, ["null"] = false, ["7"] = false } do
+    tap.equal(json.is_array(json.decode(value)), expected, value)
+  end
+  tap.equal(json.is_array { 1, 2 }, true)
+  tap.equal(json.is_array {}, false)
 end)
 
 tap.case("null is json.null inside tables and cannot be changed", function()

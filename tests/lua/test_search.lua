@@ -253,11 +253,14 @@ case("what is not answered is refused in Elasticsearch's shape", function()
     ["does not support %[from%]"] = { query = { range = { bytes = { from = 1 } } } },
     ["expected an object with one key"] = { query = { term = { bytes = 1 }, match_all = {} } },
     ["less than or equal to: %[10000%] but was %[10001%]"] = { from = 1, size = 10000 },
+    ["but was %[9223372036854775808%]"] = { from = math.maxinteger, size = 10 },
     ["cannot be negative"] = { size = -1 },
     ["Unknown SortOrder %[up%]"] = { sort = { bytes = "up" } },
     ["field %[protocol%] has no range"] = { query = { range = { protocol = { gte = 6 } } } },
     ["%[bool%] query does not support %[shall%]"] = { query = { bool = { shall = {} } } },
     ["the request is no object"] = json.array { 1 },
+    ["%[query%] query malformed"] = { query = json.array() },
+    ["%[bool%] query malformed"] = { query = { bool = json.array() } },
     ["track_total_hits"] = { track_total_hits = "yes" },
   } do
     local status, answer = ask(body)
@@ -266,6 +269,12 @@ case("what is not answered is refused in Elasticsearch's shape", function()
     tap.matches(answer.error.reason, reason)
     tap.equal(answer.error.root_cause[1].type, answer.error.type)
   end
+  for _, text in ipairs { "[]", "null", "false", "7", '"x"', "[[]]", "[{}]" } do
+    local status, answer = ask(json.decode(text))
+    tap.equal(status, 400, text)
+    tap.equal(answer.error.reason, "the request is no object")
+  end
+  tap.equal(ask(json.decode "{}"), 200)
   local deep = { match_all = {} }
   for _ = 1, 40 do
     deep = { bool = { must = deep } }
