@@ -30,9 +30,9 @@ M.JOB_OPTION = {
   end,
 }
 
--- Runs f until it gives anything but a store that is away, for 15 seconds at most: a server that
+-- Runs f until it gives anything but a store that is away, for a minute at most: a server that
 -- restarts costs a wait, and no result.
-local PATIENCE_MS <const> = 15000
+local PATIENCE_MS <const> = 60000
 local function patiently(f)
   local give_up_ms = earlgrey.now_ms() + PATIENCE_MS
   while true do
@@ -44,9 +44,28 @@ local function patiently(f)
   end
 end
 
+-- A store that waits by itself, where it knows how: one that tries again by its own means also finds out
+-- whether a change arrived whose answer was lost, which a caller that asks again does not.
+local function open_store(url)
+  local s, message, code = store.open(url)
+  if s and s.patience_ms then
+    s.patience_ms = PATIENCE_MS
+  end
+  return s, message, code
+end
+
 -- ---- a job that runs ----
 
 local run_methods = {}
+
+-- A change that is not worth waiting for.
+local function update_now(s, ...)
+  local patience_ms = s.patience_ms
+  s.patience_ms = patience_ms and 0
+  local ok, message, code = s:update_job(...)
+  s.patience_ms = patience_ms
+  return ok, message, code
+end
 
 -- Says how far it is, now and then; false where the job was canceled or deleted.
 function run_methods:report(percent, detail)
@@ -55,7 +74,7 @@ function run_methods:report(percent, detail)
     return true
   end
   self.report_due_ms = now_ms + REPORT_MS
-  local ok = self.store:update_job(self.id, {
+  local ok = update_now(self.store, self.id, {
     progress = math.max(0, math.min(99, percent)),
     statusDetail = detail,
   }, "Started")
@@ -89,9 +108,13 @@ function run_methods:flush()
   if #batch == 0 then
     return true
   end
-  local n, message, code = patiently(function()
-    return self.store:add_results(self.id, batch)
-  end)
+  local n, message, code
+  do -- SIGTERM waits: a server may carry out what it was sent after the sender's death, and after the cleaning-up
+    local held <close> = assert(process.signals "TERM")
+    n, message, code = patiently(function()
+      return self.store:add_results(self.id, batch)
+    end)
+  end
   if not n then
     return nil, message, code
   end
@@ -296,7 +319,7 @@ end
 -- or file in EARLGREY_DATA. Its failure is an error, which ends in its log.
 function M.main(id)
   local s <close> = assert(patiently(function()
-    return store.open(os.getenv "EARLGREY_STORE")
+    return open_store(os.getenv "EARLGREY_STORE")
   end))
   local root = assert(os.getenv "EARLGREY_DATA")
   assert(patiently(function()
@@ -318,7 +341,7 @@ function M.from_script(kind, name, options, params, source)
   elseif options.job and next(params) ~= nil then
     return nil, "--job has its filters in the store; see --help", true
   end
-  local s <close>, message = store.open(options.store)
+  local s <close>, message = open_store(options.store)
   if not s then
     return nil, message
   end

@@ -26,7 +26,7 @@ class Server:
     """scripts/server.lua on a free port; `folder` holds its store and log."""
 
     def __init__(self, folder, data, *options, store="jobs.db", environment=None):
-        self.folder, self.store = folder, os.path.join(folder, store)
+        self.folder, self.store = folder, store if "://" in store else os.path.join(folder, store)
         self.log = open(os.path.join(folder, "server.log"), "ab")
         self.process = subprocess.Popen(
             [PROGRAM, SCRIPT, "--data", data, "--store", self.store, "--listen", "127.0.0.1:0", *options],

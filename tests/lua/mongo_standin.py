@@ -8,7 +8,8 @@ kill -9. It says nothing about speed. For tests of what networks do, the command
     {standin: 1, on: "insert", fault: "drop", times: 1}
 
 has the next `times` commands of a name end in a fault: "drop" closes the connection before the command is carried out,
-"lose" after it and before its reply, "hang" never answers, and a number is answered as the server's error of that code.
+"lose" after it and before its reply, "die" ends the server there, "hang" never answers, and a number is answered as the
+server's error of that code. With `having` only commands count that hold this text.
 """
 
 import argparse
@@ -134,7 +135,7 @@ def c_dropDatabase(db, name, command):
 
 
 def c_standin(db, name, command):
-    faults[command["on"]] = [command["fault"], command.get("times", 1)]
+    faults[command["on"]] = [command["fault"], command.get("times", 1), command.get("having", "").encode()]
     return {}
 
 
@@ -199,7 +200,7 @@ class Handler(socketserver.BaseRequestHandler):
         """The reply; None where there is to be none."""
         name, fault = next(iter(command)), None
         with lock:
-            if faults.get(name, [0, 0])[1] > 0:
+            if faults.get(name, [0, 0])[1] > 0 and faults[name][2] in bson.encode(command):
                 fault = faults[name][0]
                 faults[name][1] -= 1
         if fault == "hang":
@@ -214,6 +215,8 @@ class Handler(socketserver.BaseRequestHandler):
                 journal.write(bson.encode({"db": db, "command": command}))
                 journal.flush()
             reply = answer(db, command)
+        if fault == "die":
+            os._exit(1)
         return None if fault == "lose" else reply
 
     def one(self):
