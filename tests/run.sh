@@ -248,10 +248,13 @@ suite_bench_peers() {
         --tools "earlgrey duckdb polars chdb spark nfdump sqlite" \
         --only "pairs-* top-* address-* minute-* sum-* ingest-*"
 }
-suite_service() { python_in tests/interop/service.py; }
+suite_service() {
+    python_in tests/interop/service.py
+    python_in tests/interop/service_mongo.py # against the stand-in
+}
 suite_service_asan() { EARLGREY_LUA=./build/asan/earlgrey-lua python_in tests/interop/service.py; }
 
-# The tests of MongoDB that `lua` runs against a stand-in, against a real server here.
+# The tests of MongoDB that `lua` and `service` run against a stand-in, against a real server here.
 suite_mongo() {
     local go program=$PWD/build/interop/ferretdb_server lua
     if [ -z "${EARLGREY_MONGO_URI:-}" ]; then
@@ -270,11 +273,13 @@ suite_mongo() {
     for lua in tests/lua/test_mongo.lua tests/lua/test_store_mongo.lua; do
         EARLGREY_FERRETDB=$program TMP=$TMP run_tap "$(basename "$lua" .lua)" ./earlgrey-lua "$lua"
     done
+    EARLGREY_FERRETDB=$program python_in tests/interop/service_mongo.py
 }
 
 suite_programs() { python_in tests/interop/programs.py; }
 suite_engines() { python_in tests/interop/engines.py; }
 suite_store_clients() { python_in tests/interop/store_clients.py; }
+suite_search_clients() { python_in tests/interop/search_clients.py; }
 
 ALL="unit_valgrind guard style unit sql lua corpus product parquet_testing generated oracle truncation differential bench fault kills
     service unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan service_asan"
@@ -309,7 +314,7 @@ variants="release"
 case "${1:-all}" in
 all) suites="build $ALL" variants="release asan" ;;
 asan) suites="$ASAN" variants="asan" ;;
-interop) suites="programs engines store_clients bench_peers mongo" ;;
+interop) suites="programs engines store_clients search_clients bench_peers mongo" ;;
 fuzz)
     suites="fuzz" variants=""
     FUZZ_SECONDS=${2:-30}

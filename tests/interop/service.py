@@ -605,7 +605,16 @@ def searched():
             equal(hits.json["_shards"]["failed"], 0)
             equal(len(s.request("POST", "/netflow/_search", '{"size":%d,"query":{"match_all":{}}}' % 10000).json["hits"]["hits"]), N_FLOWS)
             equal(s.get("/netflow/_search?rest_total_hits_as_int=true").json["hits"]["total"], N_FLOWS)
-            for target, wrong in (("/netflow/_search", "{"), ("/netflow/_search", '{"aggs":{}}'), ("/netflow/_search?scroll=1m", body),
+            # What stands in the query goes before the body.
+            most = connect().execute("SELECT bytes FROM netflow('samples') ORDER BY bytes DESC LIMIT 5").fetchall()
+            for target, asked in (("/netflow/_search?sort=bytes:desc,time&from=2&size=3&_source=bytes", None),
+                                  ("/netflow/_search?from=2&size=3&_source=bytes", '{"size":7,"sort":{"bytes":"desc"}}')):
+                hits = s.request("POST", target, asked).json["hits"]["hits"]
+                equal([h["_source"] for h in hits], [{"bytes": n} for n, in most[2:]], target)
+            equal("total" in s.get("/netflow/_search?track_total_hits=false").json["hits"], False)
+            for target, wrong in (("/netflow/_search", "{"), ("/netflow/_search", "[]"), ("/netflow/_search?size=3", "[]"),
+                                  ("/netflow/_search", "null"), ("/netflow/_search?size=-1", body), ("/netflow/_search?size=10001", body),
+                                  ("/netflow/_search?sort=colour", body), ("/netflow/_search?track_total_hits=yes", body), ("/netflow/_search", '{"aggs":{}}'), ("/netflow/_search?scroll=1m", body),
                                   ("/netflow/_search", "7"), ("/net'flow/_search", body), ("/NETFLOW/_search", body)):
                 answer = s.request("POST", target, wrong)
                 equal((answer.status, answer.json["status"]), (400, 400), target + wrong)
