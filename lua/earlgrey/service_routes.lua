@@ -348,9 +348,7 @@ M.ROUTES = {
   },
 }
 
--- _search is there where search.lua is.
-local has_search, search = pcall(require, "earlgrey.service_search")
-for _, route in ipairs(has_search and search.ROUTES or {}) do
+for _, route in ipairs(require("earlgrey.service_search").ROUTES) do
   M.ROUTES[#M.ROUTES + 1] = route
 end
 

@@ -24,17 +24,31 @@ local function refuse(status, _, description)
   return answer_of(search.error(status, status == 400 and "parsing_exception" or "status_exception", description))
 end
 
--- The connection to a store of flows, kept until an ingest has put a new file in its place; nil
--- where the data is none.
-local function store_connection(service)
-  local identity = files.kind(service.data) == "file" and files.identity(service.data)
+-- What an index is: in a folder of data the dataset, store or capture of that name, with or
+-- without ".db" behind it; all of the data where there is none, and where the data is one thing.
+local function data_of(service, index)
+  if files.kind(service.data) == "folder" then
+    for _, ending in ipairs { "", ".db" } do
+      local path = files.real(service.data .. "/" .. index .. ending)
+      if path and path:sub(1, #service.data + 1) == service.data .. "/" then
+        return path
+      end
+    end
+  end
+  return service.data
+end
+
+-- The connection to a store of flows, kept until another is asked or an ingest has put a new
+-- file in its place; nil where the data is none.
+local function store_connection(service, data)
+  local identity = files.kind(data) == "file" and files.identity(data)
   if service.searched and service.searched_identity == identity then
     return service.searched
   elseif service.searched then
     service.searched:close()
     service.searched = nil
   end
-  local conn = identity and earlgrey.open(service.data, { readonly = true })
+  local conn = identity and earlgrey.open(data, { readonly = true })
   if conn and not conn:row "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'flow'" then
     conn:close()
     return nil
@@ -132,8 +146,9 @@ local function run(service, request)
   if not index:find "^[a-z0-9][a-z0-9_.-]*$" or #index > 255 then
     return refuse(400, nil, ("'%s' is no name of an index"):format(index))
   end
-  local store = store_connection(service)
-  local from = store and search.store() or search.source(service.data)
+  local data = data_of(service, index)
+  local store = store_connection(service, data)
+  local from = store and search.store() or search.source(data)
   local status, text = search.answer(store or service.conn, from, index, overridden(request.json, query), {
     limit_ms = LIMIT_MS, rest_total_hits_as_int = query.rest_total_hits_as_int,
   })
@@ -148,7 +163,7 @@ end
 local function route(method, name)
   return {
     method = method, path = "/{id}/_search", name = name,
-    summary = "Elasticsearch's query for the common forms; any name of an index stands for the data of the server",
+    summary = "Elasticsearch's query for the common forms; an index is a dataset, store or capture in the data folder, or any name for all of the data",
     query = QUERY, run = run, refuse = refuse, only_reads = true,
     body = { type = "object" },
     answers = {

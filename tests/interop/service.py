@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from report import check, connect, equal, finish, skip
+from report import check, connect, equal, finish
 from service_client import PROGRAM, SCRIPT, Server, is_alive, memory_kb
 
 SAMPLES = "samples"
@@ -577,17 +577,6 @@ def measured():
         s.act(job, "cancel")
 
 
-def check_search():
-    """Only where search.lua is built in."""
-    with server() as s:
-        is_there = "/{id}/_search" in s.get("/openapi.json").json["paths"]
-    claim = "_search answers from the indexed store, and refuses in Elasticsearch's shape"
-    if is_there:
-        check(claim, searched)
-    else:
-        skip(claim, "search.lua is not in this build")
-
-
 def searched():
     """The original's question, over an indexed store."""
     body = '{"query":{"term":{"srcAddress":"172.16.42.216"}}}'
@@ -625,6 +614,18 @@ def searched():
             connect().execute("SELECT * FROM netflow_ingest('samples/softflowd-v5-sampled-s10.pcap', ?)", (path,)).fetchall()
             equal(s.get("/netflow/_search").json["hits"]["total"]["value"], 488)
             equal(s.log_text(), "")
+
+
+def searched_by_name():
+    with tempfile.TemporaryDirectory() as data:
+        db = connect()
+        for target, capture in (("small.db", "samples/softflowd-v5-sampled-s10.pcap"), ("flows", "samples/fprobe-live-v5.pcapng")):
+            db.execute("SELECT * FROM netflow_ingest(?, ?)", (capture, data + "/" + target)).fetchall()
+        with server(data=data) as s:
+            def total(index):
+                return s.get("/%s/_search" % index).json["hits"]["total"]["value"]
+
+            equal([total(i) for i in ("small", "small.db", "flows", "small")], [488, 488, 870, 488])
 
 
 # ---- many and slow clients
@@ -733,7 +734,8 @@ check("a token is needed where one is set, and off the loopback", tokens)
 check("large and odd requests do no harm", large_and_odd_requests)
 check("/openapi.json describes exactly the routes that there are", described)
 check("/metrics counts jobs, rows and times", measured)
-check_search()
+check("_search answers from the indexed store, and refuses in Elasticsearch's shape", searched)
+check("an index of _search is what has its name in the data folder", searched_by_name)
 check("slow clients do not stop others, and are cut off", slow_clients)
 check("more slow clients than places do not stop others", more_slow_clients_than_places)
 check("100 clients at once: no 5xx but 503, memory flat", many_clients)
