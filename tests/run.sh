@@ -346,7 +346,7 @@ make -s build/bench/flowgen >"$work/flowgen.log" 2>&1 || cat "$work/flowgen.log"
 case " $suites " in *" build "*) "$0" --suite build "$work" ;; esac
 for suite in $suites; do
     [ "$suite" = build ] || echo "$suite"
-done | xargs -P "$JOBS" -I{} "$0" --suite {} "$work"
+done | xargs -P $((JOBS + 1)) -I{} "$0" --suite {} "$work"
 
 SUITE=runner
 if [ "$(tree)" = "$(cat "$work/tree")" ]; then
