@@ -294,7 +294,7 @@ static void host_can_stop_a_grouping(void **state) {
 
 /* The rows of a run, in order, as one number. */
 static uint64_t digest(eg_groups *g, uint64_t *n_rows) {
-    eg_group_row row;
+    eg_group_row row = {0}; /* keys that there are none of are not set */
     eg_status rc;
     uint64_t hash = 0;
     *n_rows = 0;

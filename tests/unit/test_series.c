@@ -481,7 +481,7 @@ static void lines_grow_to_both_sides_and_leave_their_blocks_to_others(void **sta
         assert_int_equal(eg_lines_find(&l, key), i);
         assert_int_equal(l.lines[i].lo, -32);
         assert_int_equal(l.lines[i].hi, 30);
-        for (int32_t b = -32; b < 32; b++) {
+        for (int32_t b = -32; b <= 30; b++) {
             const eg_cell *c = eg_lines_cell(&l, &l.lines[i], b);
             bool is_set = b < 0 ? b % 2 == 0 : b % 2 == 0;
             uint64_t expected = i + (uint64_t)(b < 0 ? -b - 1 : b);
