@@ -154,16 +154,19 @@ def kill_at_random(target, n_kills):
     whole_s = time.monotonic() - started
     random.seed(4)
     was_stored, why = [0, 0], ""
-    for i in range(n_kills):
+    longest_s = whole_s * 1.1
+    while sum(was_stored) < n_kills or (0 in was_stored and sum(was_stored) < 4 * n_kills):
+        if sum(was_stored) >= n_kills:  # the machine is slower, or quicker, than when it was timed
+            longest_s *= 1.3 if was_stored[1] == 0 else 0.8
         target.begin()
         process = subprocess.Popen([*PROGRAM, *target.arguments()], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0, whole_s * 1.1))
+        time.sleep(random.uniform(0, longest_s))
         process.kill()
         process.wait()
         why = fault_of(target, was_stored)
         if why:
-            why = "kill %d: %s" % (i, why)
+            why = "kill %d: %s" % (sum(was_stored), why)
             break
     case("%s: after each of %d kills at random moments it was done wholly or not at all" % (target.name, n_kills),
          why)
