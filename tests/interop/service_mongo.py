@@ -203,7 +203,7 @@ def canceled():
         query = s.start("FlowQuery", src_addr="0.0.0.0/0")
         until(lambda: total(s, query) > 0, "began to write")
         if s.act(query, "cancel").status == 200:
-            equal(total(s, query), 0)
+            until(lambda: total(s, query) == 0, "its results went, which they do after its process")
             until(lambda: s.act(query, "delete").status == 200, "settled")
         else:
             equal(s.job(query)["status"], "End")
