@@ -195,7 +195,8 @@ end
 
 -- ---- the check ----
 
-local function type_names()
+-- The types of jobs, in order.
+function M.type_names()
   local names = {}
   for name in pairs(M.TYPES) do
     names[#names + 1] = name
@@ -220,7 +221,7 @@ function M.check(body, root, conn)
   end
   local kind = M.TYPES[body.type]
   if not kind then
-    return nil, "type: " .. table.concat(type_names(), ", ") .. " expected"
+    return nil, "type: " .. table.concat(M.type_names(), ", ") .. " expected"
   end
   local name = body.name == nil and body.type or body.name
   if type(name) ~= "string" or #name > MAX_NAME_BYTES or not utf8.len(name) or name:find("%c") then

@@ -96,15 +96,6 @@ local function one_of(words, required)
   }
 end
 
-local function sorted_types()
-  local names = {}
-  for name in pairs(params.TYPES) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 -- ---- what the routes do ----
 
 local function create_job(service, request)
@@ -300,7 +291,7 @@ M.ROUTES = {
   },
   {
     method = "GET", path = "/Jobs", name = "listJobs", summary = "Jobs, oldest first", run = list_jobs,
-    query = { offset = OFFSET, limit = LIMIT, status = one_of(store.STATUSES), type = one_of(sorted_types()) },
+    query = { offset = OFFSET, limit = LIMIT, status = one_of(store.STATUSES), type = one_of(params.type_names()) },
     answers = { [200] = { "A page of jobs", "application/json", list_schema("jobs", "Job") } },
     errors = { 400, 503 },
   },
