@@ -5,6 +5,7 @@
 -- only_reads, refuse, run }. `run(service, request)` gets request.id, request.query (checked) and request.json; it
 -- gives a status and a value to be JSON (a text: that is), or what fail() gives, or a response of its own.
 
+local args = require "earlgrey.args"
 local json = require "earlgrey.json"
 local openapi = require "earlgrey.service_openapi"
 local params = require "earlgrey.service_params"
@@ -83,14 +84,7 @@ end
 
 local function one_of(words, required)
   return {
-    check = function(text)
-      for _, word in ipairs(words) do
-        if text == word then
-          return word
-        end
-      end
-      return nil, table.concat(words, ", ", 1, #words - 1) .. " or " .. words[#words]
-    end,
+    check = args.choice(table.unpack(words)).value,
     required = required,
     schema = { type = "string", enum = json.array { table.unpack(words) } },
   }
