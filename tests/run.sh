@@ -292,6 +292,7 @@ if [ "${1:-}" = --suite ]; then
     TMP=$3/$2
     mkdir -p "$TMP"
     status=0
+    SECONDS=0
     ("suite_$SUITE") >"$3/$2.log" 2>"$3/$2.err" || status=$?
     {
         if [ $status != 0 ]; then
@@ -300,6 +301,7 @@ if [ "${1:-}" = --suite ]; then
         elif ! grep -qE '^(ok|not ok|SKIP) ' "$3/$2.log"; then
             fail "no test ran"
         fi
+        echo "# $SUITE took $SECONDS s"
     } >>"$3/$2.log"
     if [ -n "${CI:-}" ]; then
         sed -i 's/^SKIP \(.*\)/not ok \1 (skipped, which CI does not allow)/' "$3/$2.log"
