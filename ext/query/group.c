@@ -39,8 +39,13 @@ bool eg_group_parse_measure(const char *text, size_t n_bytes, eg_measure *m) {
     return false;
 }
 
+static bool is_summed(const eg_group_spec *spec, eg_measure m) {
+    return spec->measure == m || (spec->unused & 1u << m) == 0;
+}
+
 eg_vector_set eg_group_vectors(const eg_group_spec *spec) {
-    return EG_VECTOR_BIT(EG_VEC_BYTES) | EG_VECTOR_BIT(EG_VEC_PACKETS) |
+    return (is_summed(spec, EG_MEASURE_BYTES) ? EG_VECTOR_BIT(EG_VEC_BYTES) : 0) |
+           (is_summed(spec, EG_MEASURE_PACKETS) ? EG_VECTOR_BIT(EG_VEC_PACKETS) : 0) |
            eg_group_keys_vectors(spec->keys, spec->n_keys);
 }
 
@@ -100,6 +105,9 @@ typedef struct run {
     packed **packed; /* [team.n_lanes] each owned */
 } run;
 
+/* What is not summed. */
+static const int64_t nothing[EG_BATCH_ROWS];
+
 static eg_status take_batch(void *arg, int lane, const eg_batch *b, eg_err *err) {
     const run *r = arg;
     const eg_key_layout *layout = &r->groups->layout;
@@ -121,8 +129,9 @@ static eg_status take_batch(void *arg, int lane, const eg_batch *b, eg_err *err)
     for (unsigned w = 0; w < layout->n_words; w++)
         words[w] = k->words[w];
     /* A counter that is NULL is 0 in its array, which is what it adds. */
-    return eg_group_table_add(r->groups->table, lane, words, b->v.BYTES, b->v.PACKETS, b->sel,
-                              b->n_sel, err);
+    return eg_group_table_add(
+        r->groups->table, lane, words, is_summed(r->spec, EG_MEASURE_BYTES) ? b->v.BYTES : nothing,
+        is_summed(r->spec, EG_MEASURE_PACKETS) ? b->v.PACKETS : nothing, b->sel, b->n_sel, err);
 }
 
 static bool is_full(void *arg) {

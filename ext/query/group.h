@@ -22,6 +22,8 @@ typedef struct eg_group_spec {
         unordered_pair; /* keys are srcaddr, dstaddr: the smaller address first, both ways summed */
     eg_measure measure; /* order: largest first, ties by key ascending (numbers; texts bytewise) */
     uint64_t limit;     /* most groups wanted, 0 = all */
+    unsigned unused; /* sums nobody asks for, a bit 1 << eg_measure each: read for the order only,
+                     ** otherwise 0 in the rows; that of flows does nothing */
     uint64_t memory_bytes; /* beyond which groups go to a temporary file; 0: no limit */
 } eg_group_spec;
 

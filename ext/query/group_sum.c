@@ -3,9 +3,8 @@
 
 #include "query/group_inside.h"
 
-/* The lane's scratch array with room for n groups: memory that all partitions use in turn stays in
- *the
- ** cache. NULL without memory. */
+/* The lane's scratch array with room for n groups: memory that all partitions use in turn stays
+** in the cache. NULL without memory. */
 static uint64_t *need_scratch(member *l, uint64_t n, size_t width) {
     uint64_t need = n * width;
     if (n >= UINT32_MAX)

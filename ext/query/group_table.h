@@ -52,8 +52,7 @@ eg_status eg_group_table_add(eg_group_table *t, int lane, const uint64_t *const 
 bool eg_group_table_is_full(const eg_group_table *t);
 
 /* Has all lanes' rows wait where they are summed: before partitions are, on one thread, while
- *nothing
- ** is added. */
+** nothing is added. */
 eg_status eg_group_table_gather(eg_group_table *t, eg_err *err);
 
 /* Sums what waits in a partition. Entries are n_words stored key words, then bytes, packets,

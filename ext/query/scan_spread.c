@@ -141,8 +141,8 @@ static bool open_piece(spread *x) {
 }
 
 /* Looks after the jobs that have ended: closes what is read, sends others off again. Jobs that
- *ended
- ** because the taker is full stay where they are. Returns how many are still with the pool. */
+** ended because the taker is full stay where they are. Returns how many are still with the
+** pool. */
 static int settle(spread *x) {
     int n_sent = 0;
     bool is_full = x->taker->is_full(x->taker->arg);

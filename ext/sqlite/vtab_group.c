@@ -202,6 +202,7 @@ static eg_status run(group_cursor *c, const group_kind *k, const char *plan, int
     if (rc != EG_OK)
         return rc;
     narrow(&spec, c->call.limit, c->call.offset);
+    spec.unused = ~(unsigned)(eg_sql_plan_used(plan) >> k->bytes_column);
     c->run.splits = true;
     const char *source = eg_sums_text(&c->call, EG_ARG_SOURCE);
     rc = eg_run_open(&c->run, source, strlen(source), eg_group_vectors(&spec), err);

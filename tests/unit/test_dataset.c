@@ -136,8 +136,7 @@ static void store(bool dotted, uint32_t n_rows, int64_t day, int n_days, uint8_t
 }
 
 /* Reads the rows that have an address, with a predicate or by looking at all, or all; *stats (may
- *be NULL) is what that was. The addresses
- ** of the first rows are left in some[n_some]. */
+** be NULL) is what that was. The addresses of the first rows are left in some[n_some]. */
 static void read_rows(const uint32_t *srcaddr, bool pushed, sum *out, int64_t *n_shards,
                       eg_scan_stats *stats, uint32_t *some, uint32_t n_some) {
     eg_predicate where = {0};

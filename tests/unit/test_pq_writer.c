@@ -1,7 +1,6 @@
 /* Claims of parquet/pq_writer.h and pq_chunk.h: what is written is read back, value by value, is
- *sound
- ** to shard_verify.h (checksums, statistics, page indexes, Bloom filters), and has the hash that
- ** the writer says. */
+** sound to shard_verify.h (checksums, statistics, page indexes, Bloom filters), and has the hash
+** that the writer says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
