@@ -64,7 +64,9 @@ typedef struct waiting {
 
 typedef struct member {
     waiting waiting[N_PARTITIONS];
-    chunk *block;            /* chunks are handed out of */
+    chunk *free;             /* chunks to use again; NULL without */
+    uint32_t n_free;         /* of these, fewer than BLOCK_CHUNKS */
+    chunk *block;            /* chunks nobody used before are handed out of */
     uint32_t n_block_chunks; /* left there */
     uint32_t n_wide, wide_capacity;
     wide_counters *wide; /* [n_wide] of waiting rows */
@@ -84,7 +86,7 @@ typedef struct extent {
 } extent;
 
 typedef struct partition {
-    uint8_t *kept;       /* [n_kept] groups between two summings, as rows that have flows, too */
+    chunk *kept;         /* n_kept groups between two summings, as rows that have flows, too */
     wide_counters *wide; /* [n_wide] of kept groups */
     uint64_t *groups;    /* [n_groups] entries, dense, when it is finished */
     uint32_t n_kept, n_wide, n_groups;
@@ -96,13 +98,16 @@ struct eg_group_table {
     eg_group_plan plan;
     unsigned n_words;
     uint32_t chunk_rows;  /* rows in a chunk */
+    uint32_t chunk_kept;  /* kept groups in a chunk */
     uint64_t seed;        /* of this table: nobody can choose addresses that collide */
-    pthread_mutex_t lock; /* of blocks */
-    chunk **blocks;       /* [n_blocks], used ones first */
-    size_t n_blocks, blocks_capacity;
-    atomic_size_t n_used;   /* blocks that were handed to lanes since the last summing */
+    pthread_mutex_t lock; /* of blocks and lots */
+    chunk **blocks;       /* [n_blocks] owned, all there are */
+    chunk **lots;         /* [n_lots] lists of BLOCK_CHUNKS chunks each, to use again */
+    size_t n_blocks, n_lots, blocks_capacity;
+    atomic_size_t n_used;   /* blocks and lots with lanes, rows and kept groups */
+    size_t used_blocks;     /* n_used after the last summing: kept groups */
+    size_t waiting_blocks;  /* that may be used beyond before it is time to sum */
     atomic_bool is_crowded; /* too many wide counters wait */
-    size_t limit_blocks;    /* that may be used before it is time to sum */
     uint64_t groups_limit;  /* bytes of groups that are kept in memory; UINT64_MAX without */
     atomic_ullong kept_bytes;
     atomic_bool has_spilled;
@@ -132,7 +137,10 @@ static inline uint64_t rows_waiting(const eg_group_table *t, size_t at) {
     return n;
 }
 
-/* The partition keeps nothing in memory any more. */
-void eg_group_drop(partition *p);
+/* A chunk for the lane to write to; NULL where there is no memory. Chunks are of any content. */
+chunk *eg_group_take_chunk(eg_group_table *t, member *l);
+
+/* Gives a list of chunks back, for any lane to use again. */
+void eg_group_give_chunks(eg_group_table *t, member *l, chunk *list);
 
 #endif

@@ -102,25 +102,19 @@ static inline __attribute__((always_inline)) void sum_some(const wide_counters *
     }
 }
 
-/* Adds the rows of a lane that wait in the partition. */
-static inline __attribute__((always_inline)) void
-sum_rows(const eg_group_table *t, const member *from, size_t at, sums *s, unsigned n_words) {
-    const waiting *rows = &from->waiting[at];
-    uint32_t n_in_chunk = t->chunk_rows - rows->n_free; /* only the newest is not full */
-    for (const chunk *c = rows->newest; c != NULL; c = c->older, n_in_chunk = t->chunk_rows)
+/* Adds the rows of a list of chunks, or the groups there: n_newest in the first one, n_full in
+** each other. */
+static inline __attribute__((always_inline)) void sum_chunks(const wide_counters *aside, size_t at,
+                                                             const chunk *newest, uint32_t n_newest,
+                                                             uint32_t n_full, bool is_kept, sums *s,
+                                                             unsigned n_words) {
+    const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
+    uint32_t n_in_chunk = n_newest;
+    for (const chunk *c = newest; c != NULL; c = c->older, n_in_chunk = n_full)
         for (uint32_t r = 0; r < n_in_chunk; r += AHEAD) {
             uint32_t n = n_in_chunk - r < AHEAD ? n_in_chunk - r : AHEAD;
-            sum_some(from->wide, at, c->rows + r * row_bytes(n_words), n, false, s, n_words);
+            sum_some(aside, at, c->rows + r * step, n, is_kept, s, n_words);
         }
-}
-
-/* Adds the groups that the partition kept. */
-static inline __attribute__((always_inline)) void sum_kept(const partition *p, size_t at, sums *s,
-                                                           unsigned n_words) {
-    for (uint32_t g = 0; g < p->n_kept; g += AHEAD) {
-        uint32_t n = p->n_kept - g < AHEAD ? p->n_kept - g : AHEAD;
-        sum_some(p->wide, at, p->kept + g * kept_row_bytes(n_words), n, true, s, n_words);
-    }
 }
 
 #define READ_ENTRIES 2048 /* of an extent at once */
@@ -165,10 +159,16 @@ sum(eg_group_table *t, member *l, size_t at, bool is_last, unsigned n_words, sum
         return eg_fail_nomem(err, "groups");
     s->slots = l->slots;
     s->n_groups = 0;
-    sum_kept(p, at, s, n_words);
+    sum_chunks(p->wide, at, p->kept, (p->n_kept - 1) % t->chunk_kept + 1, t->chunk_kept, true, s,
+               n_words);
+    eg_group_give_chunks(t, l, p->kept);
+    p->kept = NULL;
     for (int i = 0; i < t->plan.n_lanes; i++) {
-        sum_rows(t, t->lanes[i], at, s, n_words);
-        t->lanes[i]->waiting[at] = (waiting){0};
+        waiting *rows = &t->lanes[i]->waiting[at];
+        sum_chunks(t->lanes[i]->wide, at, rows->newest, t->chunk_rows - rows->n_free, t->chunk_rows,
+                   false, s, n_words);
+        eg_group_give_chunks(t, l, rows->newest);
+        *rows = (waiting){0};
     }
     return is_last && p->n_extents > 0 ? sum_extents(t, p, s, err) : EG_OK;
 }
@@ -182,10 +182,9 @@ static eg_status sum_partition(eg_group_table *t, int lane, size_t at, bool is_l
                              : sum(t, l, at, is_last, t->n_words, s, err);
 }
 
-void eg_group_drop(partition *p) {
-    free(p->kept);
+/* The partition, summed, keeps nothing in memory. */
+static void keep_nothing(partition *p) {
     free(p->wide);
-    p->kept = NULL;
     p->wide = NULL;
     p->n_kept = p->n_wide = 0;
 }
@@ -195,23 +194,31 @@ static bool is_wide(const uint64_t *sums_of) {
 }
 
 /* Keeps groups until the partition is summed again. */
-static eg_status keep_groups(eg_group_table *t, partition *p, const sums *s, eg_err *err) {
+static eg_status keep_groups(eg_group_table *t, member *l, partition *p, const sums *s,
+                             eg_err *err) {
     const unsigned n_words = t->n_words;
     const size_t width = entry_words(n_words), step = kept_row_bytes(n_words);
     const size_t key_bytes = row_bytes(n_words) - COUNTER_BYTES;
     uint32_t n_wide = 0;
     for (uint32_t g = 0; g < s->n_groups; g++)
         n_wide += is_wide(s->groups + g * width + n_words);
-    uint8_t *kept = realloc(p->kept, s->n_groups * step + 1);
-    p->kept = kept != NULL ? kept : p->kept;
     wide_counters *wide = realloc(p->wide, (n_wide + 1) * sizeof *wide);
-    p->wide = wide != NULL ? wide : p->wide;
-    if (kept == NULL || wide == NULL)
+    if (wide == NULL)
         return eg_fail_nomem(err, "groups");
+    p->wide = wide;
     p->n_kept = s->n_groups;
     p->n_wide = 0;
     const uint64_t *e = s->groups;
+    uint8_t *kept = NULL;
     for (uint32_t g = 0; g < s->n_groups; g++, e += width, kept += step) {
+        if (g % t->chunk_kept == 0) {
+            chunk *c = eg_group_take_chunk(t, l);
+            if (c == NULL)
+                return eg_fail_nomem(err, "groups");
+            c->older = p->kept;
+            p->kept = c;
+            kept = c->rows;
+        }
         const uint64_t *n = e + n_words;
         uint64_t counters = n[0] | n[1] << 32 | n[2] << 48;
         if (is_wide(n)) {
@@ -244,7 +251,7 @@ static eg_status spill_groups(eg_group_table *t, partition *p, const sums *s, eg
     if (rc != EG_OK)
         return rc;
     p->n_extents++;
-    eg_group_drop(p);
+    keep_nothing(p);
     atomic_store(&t->has_spilled, true);
     return EG_OK;
 }
@@ -263,7 +270,7 @@ eg_status eg_group_table_sum(eg_group_table *t, int lane, size_t at, eg_err *err
         atomic_fetch_sub(&t->kept_bytes, before);
         return spill_groups(t, p, &s, err);
     }
-    rc = keep_groups(t, p, &s, err);
+    rc = keep_groups(t, t->lanes[lane], p, &s, err);
     atomic_fetch_add(&t->kept_bytes, kept_bytes(t, p) - before);
     return rc;
 }
@@ -287,7 +294,7 @@ eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t at, const ui
     eg_status rc = sum_partition(t, lane, at, true, &s, err);
     if (rc != EG_OK)
         return rc;
-    eg_group_drop(p);
+    keep_nothing(p);
     *groups = s.groups;
     *n_groups = s.n_groups;
     if (t->plan.drops || t->has_spilled)

@@ -13,6 +13,10 @@
 #define LEAST_BLOCKS 16u /* 32 MiB */
 #define LARGE_BLOCKS 80u /* 160 MiB */
 
+/* Where the next rows of a partition go is fetched so far ahead: a row that waits for its cache
+** line would make all behind it wait. */
+#define AHEAD_BYTES 128
+
 /* Few keys, and the few that most rows have, are summed as they come: entries of a small cache
 ** that are taken keep their key until the next summing. Where it absorbs less than half of the
 ** rows it is left. */
@@ -53,45 +57,73 @@ static inline size_t partition_of(uint64_t hash) {
 
 /* ---- waiting rows ------------------------------------------------------- */
 
-/* Hands the lane another block of chunks. */
-static eg_status take_block(eg_group_table *t, member *l, eg_err *err) {
-    eg_status rc = EG_OK;
+/* Room in both lists for one more block. Lists never outgrow the blocks they are cut from. */
+static bool need_block_room(eg_group_table *t) {
+    if (t->n_blocks < t->blocks_capacity)
+        return true;
+    size_t capacity = t->blocks_capacity ? 2 * t->blocks_capacity : 64;
+    chunk **blocks = realloc(t->blocks, capacity * sizeof *blocks);
+    t->blocks = blocks != NULL ? blocks : t->blocks;
+    chunk **lots = blocks != NULL ? realloc(t->lots, capacity * sizeof *lots) : NULL;
+    t->lots = lots != NULL ? lots : t->lots;
+    t->blocks_capacity = lots != NULL ? capacity : t->blocks_capacity;
+    return lots != NULL;
+}
+
+/* Hands the lane a lot of used chunks, or a new block. */
+static bool take_block(eg_group_table *t, member *l) {
+    bool has = true;
     pthread_mutex_lock(&t->lock);
-    size_t at = atomic_load(&t->n_used);
-    if (at == t->n_blocks) {
-        chunk *block = NULL;
-        if (t->n_blocks == t->blocks_capacity) {
-            size_t capacity = t->blocks_capacity ? 2 * t->blocks_capacity : 64;
-            chunk **larger = realloc(t->blocks, capacity * sizeof *larger);
-            t->blocks = larger != NULL ? larger : t->blocks;
-            t->blocks_capacity = larger != NULL ? capacity : t->blocks_capacity;
-        }
-        if (t->n_blocks < t->blocks_capacity)
-            block = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
-        if (block == NULL)
-            rc = eg_fail_nomem(err, "groups");
-        else /* a wish: 4 KiB pages do as well, but cost a fault each */
+    if (t->n_lots > 0) {
+        l->free = t->lots[--t->n_lots];
+        l->n_free = BLOCK_CHUNKS;
+    } else {
+        chunk *block = need_block_room(t) ? aligned_alloc(BLOCK_BYTES, BLOCK_BYTES) : NULL;
+        has = block != NULL;
+        if (has) { /* a wish: 4 KiB pages do as well, but cost a fault each */
             (void)madvise(block, BLOCK_BYTES, MADV_HUGEPAGE);
-        if (block != NULL)
             t->blocks[t->n_blocks++] = block;
-    }
-    if (rc == EG_OK) {
-        l->block = t->blocks[at];
-        l->n_block_chunks = BLOCK_CHUNKS;
-        atomic_store(&t->n_used, at + 1);
+            l->block = block;
+            l->n_block_chunks = BLOCK_CHUNKS;
+        }
     }
     pthread_mutex_unlock(&t->lock);
-    return rc;
+    atomic_fetch_add(&t->n_used, has);
+    return has;
+}
+
+chunk *eg_group_take_chunk(eg_group_table *t, member *l) {
+    if (l->n_free == 0 && l->n_block_chunks == 0 && !take_block(t, l))
+        return NULL;
+    if (l->n_free == 0) {
+        l->n_block_chunks--;
+        return l->block++;
+    }
+    chunk *c = l->free;
+    l->free = c->older;
+    l->n_free--;
+    return c;
+}
+
+void eg_group_give_chunks(eg_group_table *t, member *l, chunk *list) {
+    for (chunk *c = list, *older; c != NULL; c = older) {
+        older = c->older;
+        c->older = l->n_free > 0 ? l->free : NULL;
+        l->free = c;
+        if (++l->n_free < BLOCK_CHUNKS)
+            continue;
+        pthread_mutex_lock(&t->lock);
+        t->lots[t->n_lots++] = l->free;
+        pthread_mutex_unlock(&t->lock);
+        l->n_free = 0;
+        atomic_fetch_sub(&t->n_used, 1);
+    }
 }
 
 static eg_status add_chunk(eg_group_table *t, member *l, waiting *w, eg_err *err) {
-    if (l->n_block_chunks == 0) {
-        eg_status rc = take_block(t, l, err);
-        if (rc != EG_OK)
-            return rc;
-    }
-    chunk *c = l->block++;
-    l->n_block_chunks--;
+    chunk *c = eg_group_take_chunk(t, l);
+    if (c == NULL)
+        return eg_fail_nomem(err, "groups");
     c->older = w->newest;
     w->newest = c;
     w->n_chunks++;
@@ -157,6 +189,7 @@ scatter(eg_group_table *t, member *l, unsigned n_words, bool has_left, const row
         if (rc != EG_OK)
             return rc;
         uint8_t *row = at->row;
+        __builtin_prefetch(row + AHEAD_BYTES, 1);
         store64(row, hash);
         for (unsigned w = 1; w < n_words; w++)
             store64(row + FIRST_BYTES + 8 * (w - 1), r->words[w][i]);
@@ -272,7 +305,8 @@ eg_status eg_group_table_gather(eg_group_table *t, eg_err *err) {
 }
 
 bool eg_group_table_is_full(const eg_group_table *t) {
-    return atomic_load_explicit(&t->n_used, memory_order_relaxed) >= t->limit_blocks ||
+    return atomic_load_explicit(&t->n_used, memory_order_relaxed) >=
+               t->used_blocks + t->waiting_blocks ||
            atomic_load_explicit(&t->is_crowded, memory_order_relaxed);
 }
 
@@ -284,15 +318,17 @@ static size_t most_blocks(const eg_group_table *t) {
     return t->plan.limit_bytes == 0 ? SIZE_MAX / 4 : most > fewest ? most : fewest;
 }
 
-/* How much may wait, and what then is left for groups. */
-static void set_limits(eg_group_table *t, uint64_t groups_bytes) {
-    size_t half = groups_bytes / 2 / BLOCK_BYTES, most = most_blocks(t);
-    t->limit_blocks = half > LEAST_BLOCKS ? half : LEAST_BLOCKS;
-    t->limit_blocks = t->limit_blocks > t->n_blocks ? t->limit_blocks : t->n_blocks;
-    t->limit_blocks = t->limit_blocks < most ? t->limit_blocks : most;
+/* After a summing: how much may wait, and what then is left for groups. Blocks that are there
+** are used. */
+static void set_limits(eg_group_table *t) {
+    size_t used = t->used_blocks = atomic_load(&t->n_used), most = most_blocks(t);
+    size_t half = used / 2, unused = t->n_blocks - used;
+    t->waiting_blocks = half > LEAST_BLOCKS ? half : LEAST_BLOCKS;
+    t->waiting_blocks = t->waiting_blocks > unused ? t->waiting_blocks : unused;
+    t->waiting_blocks = t->waiting_blocks < most ? t->waiting_blocks : most;
     if (t->plan.limit_bytes == 0)
         return;
-    uint64_t waiting_bytes = t->limit_blocks * BLOCK_BYTES, limit = t->plan.limit_bytes;
+    uint64_t waiting_bytes = t->waiting_blocks * BLOCK_BYTES, limit = t->plan.limit_bytes;
     t->groups_limit = limit > waiting_bytes ? limit - waiting_bytes : 0;
 }
 
@@ -306,8 +342,9 @@ eg_status eg_group_table_open(const eg_group_plan *plan, eg_group_table **out, e
     t->plan = *plan;
     t->n_words = plan->n_words;
     t->chunk_rows = (uint32_t)((CHUNK_BYTES - SPILL_OVER) / row_bytes(plan->n_words));
+    t->chunk_kept = (uint32_t)((CHUNK_BYTES - SPILL_OVER) / kept_row_bytes(plan->n_words));
     t->groups_limit = UINT64_MAX;
-    set_limits(t, 0);
+    set_limits(t);
     if (getrandom(&t->seed, sizeof t->seed, GRND_NONBLOCK) != (ssize_t)sizeof t->seed)
         t->seed = (uintptr_t)t; /* a poor seed only costs time */
     for (int i = 0; i < plan->n_lanes; i++)
@@ -321,19 +358,17 @@ eg_status eg_group_table_open(const eg_group_plan *plan, eg_group_table **out, e
 
 void eg_group_table_empty(eg_group_table *t) {
     for (int i = 0; i < t->plan.n_lanes; i++) {
-        t->lanes[i]->n_block_chunks = 0;
         t->lanes[i]->n_wide = 0;
         t->lanes[i]->n_tried = t->lanes[i]->n_absorbed = 0;
     }
-    atomic_store(&t->n_used, 0);
     atomic_store(&t->is_crowded, false);
-    set_limits(t, atomic_load(&t->kept_bytes));
+    set_limits(t);
 }
 
 eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err *err) {
     size_t at = t->tried_partition++ % N_PARTITIONS, most = most_blocks(t);
     *is_worth = true;
-    if (!t->plan.drops || atomic_load(&t->is_crowded) || t->limit_blocks >= most)
+    if (!t->plan.drops || atomic_load(&t->is_crowded) || t->waiting_blocks >= most)
         return EG_OK;
     uint64_t rows_bytes = rows_waiting(t, at) * row_bytes(t->n_words);
     uint64_t before = kept_bytes(t, &t->partitions[at]);
@@ -341,12 +376,12 @@ eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err
     if (rc != EG_OK)
         return rc;
     uint64_t bytes = kept_bytes(t, &t->partitions[at]) - before;
-    *is_worth = bytes < (t->limit_blocks < LARGE_BLOCKS ? rows_bytes / 4 : rows_bytes / 10 * 9);
-    size_t more = 2 * t->limit_blocks;
-    if (t->limit_blocks < LARGE_BLOCKS && more > LARGE_BLOCKS)
+    *is_worth = bytes < (t->waiting_blocks < LARGE_BLOCKS ? rows_bytes / 4 : rows_bytes / 10 * 9);
+    size_t more = 2 * t->waiting_blocks;
+    if (t->waiting_blocks < LARGE_BLOCKS && more > LARGE_BLOCKS)
         more = LARGE_BLOCKS;
     if (!*is_worth)
-        t->limit_blocks = more < most ? more : most;
+        t->waiting_blocks = more < most ? more : most;
     return EG_OK;
 }
 
@@ -354,8 +389,9 @@ static void free_blocks(eg_group_table *t) {
     for (size_t i = 0; i < t->n_blocks; i++)
         free(t->blocks[i]);
     free(t->blocks);
-    t->blocks = NULL;
-    t->n_blocks = t->blocks_capacity = 0;
+    free(t->lots);
+    t->blocks = t->lots = NULL;
+    t->n_blocks = t->n_lots = t->blocks_capacity = 0;
 }
 
 void eg_group_table_trim(eg_group_table *t) {
@@ -403,7 +439,7 @@ void eg_group_table_close(eg_group_table *t) {
     if (t == NULL)
         return;
     for (size_t i = 0; i < N_PARTITIONS; i++) {
-        eg_group_drop(&t->partitions[i]);
+        free(t->partitions[i].wide);
         free(t->partitions[i].groups);
         free(t->partitions[i].extents);
     }
