@@ -41,7 +41,7 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
 UNIT_TESTS = test_address_order test_batch test_btree_read test_btree_write test_capture test_column_encode \
-	test_dataset test_filelist test_filter test_frame test_group test_identity test_intern test_ledger test_nf5 \
+	test_dataset test_filelist test_filter test_frame test_group test_group_table test_identity test_intern test_ledger test_nf5 \
 	test_pool test_pq_bloom test_pq_codec test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader \
 	test_pq_rle test_pq_thrift test_pq_writer test_predicate test_radix test_reasons test_reassembly test_row_order \
 	test_savefile test_scan test_scan_ahead test_scan_spread test_schema test_series test_shard_column \

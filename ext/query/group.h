@@ -4,8 +4,8 @@
 ** each partition is summed in a table that fits the cache.
 **
 ** Keys are packed into 64-bit words, most significant first in key order, so
-** that comparing words compares keys. A group costs its key words + 3 words in
-** tables that are at least 72 % full: about 40 bytes a pair of addresses.
+** that comparing words compares keys. A group costs its key words + 3 words: 32
+** bytes a pair of addresses.
 */
 #ifndef EG_GROUP_H
 #define EG_GROUP_H

@@ -1,0 +1,132 @@
+/* Claims of query/group_table.c and group_sum.c that no answer shows: summing uses the memory of
+** the rows that it sums, again and again. What comes out is right, whatever was kept between. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "light.h"
+#include "query/group_inside.h"
+
+#define ROWS 4096 /* of a batch */
+
+/* Rows of a batch: keys first, first + 1, …; some counters that a row has no room for. */
+typedef struct rows {
+    uint64_t words[2][ROWS];
+    int64_t bytes[ROWS], packets[ROWS];
+    uint16_t sel[ROWS];
+} rows;
+
+static int64_t bytes_of(uint64_t key) {
+    return key % 1000 == 0 ? INT64_C(1) << 40 : (int64_t)(key % 1500);
+}
+
+static int64_t packets_of(uint64_t key) {
+    return key % 1001 == 0 ? 100000 : (int64_t)(key % 7);
+}
+
+static void add_keys(eg_group_table *t, rows *r, int lane, uint64_t first) {
+    const uint64_t *words[2] = {r->words[0], r->words[1]};
+    for (uint32_t i = 0; i < ROWS; i++) {
+        r->words[0][i] = first + i;
+        r->words[1][i] = ~(first + i);
+        r->bytes[i] = bytes_of(first + i);
+        r->packets[i] = packets_of(first + i);
+        r->sel[i] = (uint16_t)i;
+    }
+    assert_int_equal(eg_group_table_add(t, lane, words, r->bytes, r->packets, r->sel, ROWS, NULL),
+                     EG_OK);
+}
+
+static void sum_all(eg_group_table *t) {
+    assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+    for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++)
+        assert_int_equal(eg_group_table_sum(t, (int)(i % 2), i, NULL), EG_OK);
+    eg_group_table_empty(t);
+}
+
+/* Every key was added n_times. */
+static void check_sums(eg_group_table *t, uint64_t n_keys, int64_t n_times) {
+    uint64_t n = 0;
+    assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+    for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++) {
+        const uint64_t *e;
+        uint32_t n_groups;
+        assert_int_equal(eg_group_table_finish(t, (int)(i % 2), i, &e, &n_groups, NULL), EG_OK);
+        for (uint32_t g = 0; g < n_groups; g++, e += eg_group_table_width(t)) {
+            uint64_t words[EG_GROUP_MAX_WORDS] = {0};
+            unsigned at = t->n_words;
+            eg_group_table_key(t, e, words);
+            assert_true(words[0] < n_keys);
+            assert_true(at == 1 || words[1] == ~words[0]);
+            assert_int_equal(e[at], n_times * bytes_of(words[0]));
+            assert_int_equal(e[at + 1], n_times * packets_of(words[0]));
+            assert_int_equal(e[at + 2], n_times);
+        }
+        n += n_groups;
+    }
+    assert_int_equal(n, n_keys);
+}
+
+static void kept_groups_stand_in_the_memory_of_summed_rows(void **state) {
+    (void)state;
+    rows *r = malloc(sizeof *r);
+    assert_non_null(r);
+    const int n_batches = is_light() ? 20 : 200;
+    for (unsigned n_words = 1; n_words <= 2; n_words++) {
+        const eg_group_plan plan = {.n_words = n_words, .n_lanes = 2, .drops = true};
+        eg_group_table *t;
+        size_t n_blocks = 0;
+        assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+        for (int round = 0; round < 5; round++) {
+            for (int i = 0; i < n_batches; i++)
+                add_keys(t, r, i % 2, (uint64_t)i * ROWS);
+            sum_all(t);
+            assert_int_equal(t->partitions[0].n_kept > 0, true);
+            /* The first round has no groups yet; each further one has as many. */
+            assert_true(round < 2 || t->n_blocks == n_blocks);
+            n_blocks = t->n_blocks;
+        }
+        /* Rows and groups of a round, and what lanes have in hand. */
+        size_t row = row_bytes(n_words), kept = kept_row_bytes(n_words);
+        size_t least = (size_t)n_batches * ROWS * (row + kept) / BLOCK_BYTES;
+        assert_in_range(n_blocks, 1, least + 2 * EG_GROUP_PARTITIONS * 2 / BLOCK_CHUNKS + 4);
+        check_sums(t, (uint64_t)n_batches * ROWS, 5);
+        eg_group_table_close(t);
+    }
+    free(r);
+}
+
+static void chunks_go_round_between_lanes(void **state) {
+    (void)state;
+    const eg_group_plan plan = {.n_words = 1, .n_lanes = 2};
+    eg_group_table *t;
+    assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+    for (int round = 0; round < 4; round++) {
+        chunk *list = NULL;
+        for (int i = 0; i < 3 * BLOCK_CHUNKS; i++) {
+            chunk *c = eg_group_take_chunk(t, t->lanes[0]);
+            assert_non_null(c);
+            c->older = list;
+            list = c;
+        }
+        eg_group_give_chunks(t, t->lanes[1], list);
+        assert_int_equal(t->n_blocks, 3);
+        assert_int_equal(t->n_lots, 3);
+        assert_int_equal(atomic_load(&t->n_used), 0);
+    }
+    eg_group_table_close(t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kept_groups_stand_in_the_memory_of_summed_rows),
+        cmocka_unit_test(chunks_go_round_between_lanes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
