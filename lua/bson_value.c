@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "bson_lua.h"
+#include "lua_type.h"
 
 enum { OID_BYTES = 12, DATE_BYTES = 8, BINARY_HEAD_BYTES = 5 };
 
@@ -186,9 +187,5 @@ void eg_bson_value_setup(lua_State *L) {
         {"__tostring", v__tostring},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, EG_BSON_VALUE_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, EG_BSON_VALUE_TYPE, meta, NULL);
 }

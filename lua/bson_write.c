@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bson_lua.h"
+#include "lua_type.h"
 
 #define BUFFER_TYPE "mongo.bson"
 #define ORDERED_TYPE "mongo.ordered"
@@ -478,22 +479,13 @@ int eg_bson_ordered(lua_State *L) {
     return 1;
 }
 
-static void lock_metatable(lua_State *L) {
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-}
-
 void eg_bson_setup(lua_State *L, int array_index, int null_index) {
     lua_pushvalue(L, null_index);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &NULL_KEY);
     lua_getmetatable(L, array_index);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ARRAY_KEY);
-    luaL_newmetatable(L, BUFFER_TYPE);
-    lua_pushcfunction(L, buffer_gc);
-    lua_setfield(L, -2, "__gc");
-    lock_metatable(L);
-    luaL_newmetatable(L, ORDERED_TYPE);
-    lock_metatable(L);
+    static const luaL_Reg buffer_meta[] = {{"__gc", buffer_gc}, {NULL, NULL}};
+    eg_lua_make_type(L, BUFFER_TYPE, buffer_meta, NULL);
+    eg_lua_make_type(L, ORDERED_TYPE, NULL, NULL);
     eg_bson_value_setup(L);
 }

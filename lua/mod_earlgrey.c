@@ -15,6 +15,7 @@
 
 #include "earlgrey.h"
 #include "handles.h"
+#include "lua_type.h"
 
 /* VDBE instructions between two looks at the clock. So few, because a scan of
 ** the extension runs nothing but a short statement every few milliseconds. */
@@ -444,11 +445,6 @@ static int f_clock_ms(lua_State *L) {
     return 1;
 }
 
-static void lock_metatable(lua_State *L) {
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-}
-
 static void setup_conn(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"exec", m_exec},   {"prepare", m_prepare},     {"rows", m_rows},
@@ -462,17 +458,8 @@ static void setup_conn(lua_State *L) {
         {"__tostring", m__tostring},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, EG_LUA_CONN_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lock_metatable(L);
-    lua_pop(L, 1);
-
-    luaL_newmetatable(L, EG_LUA_BLOB_TYPE);
-    lock_metatable(L);
-    lua_pop(L, 1);
+    eg_lua_make_type(L, EG_LUA_CONN_TYPE, meta, methods);
+    eg_lua_make_type(L, EG_LUA_BLOB_TYPE, NULL, NULL);
 }
 
 /* Pushes what require(name) gives. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lua_type.h"
 #include "system_failure.h"
 
 #define LOCK_TYPE "earlgrey.file_lock"
@@ -109,13 +110,7 @@ int luaopen_files(lua_State *L) {
         {"lock", f_lock}, {"is_locked", f_is_locked},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, LOCK_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, LOCK_TYPE, meta, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua_type.h"
 #include "system_failure.h"
 
 #define SERVER_TYPE "earlgrey.http_server"
@@ -692,13 +693,7 @@ int luaopen_http(lua_State *L) {
         {"now_us", f_now_us},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, SERVER_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, SERVER_TYPE, meta, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "interrupt.h"
+#include "lua_type.h"
 #include "mongo_handles.h"
 
 enum {
@@ -457,14 +458,7 @@ static void setup_client(lua_State *L) {
     };
     static const luaL_Reg meta[] = {
         {"__gc", m_close}, {"__close", m_close}, {"__tostring", m__tostring}, {NULL, NULL}};
-    luaL_newmetatable(L, EG_MONGO_CLIENT_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, EG_MONGO_CLIENT_TYPE, meta, methods);
 }
 
 static int end_library(lua_State *L) {

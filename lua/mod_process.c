@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua_type.h"
 #include "system_failure.h"
 
 #define CHILD_TYPE "earlgrey.child"
@@ -390,18 +391,6 @@ static int m_signals_close(lua_State *L) {
 
 /* ---- the module ---- */
 
-static void make_type(lua_State *L, const char *name, const luaL_Reg *meta,
-                      const luaL_Reg *methods) {
-    luaL_newmetatable(L, name);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-}
-
 int luaopen_process(lua_State *L) {
     static const luaL_Reg child_methods[] = {
         {"poll", m_poll}, {"wait", m_wait}, {"pid", m_pid}, {"kill", m_kill}, {NULL, NULL},
@@ -416,8 +405,8 @@ int luaopen_process(lua_State *L) {
         {"id", f_id},       {"program", f_program},   {"cores", f_cores},
         {"sleep", f_sleep}, {"signals", f_signals},   {NULL, NULL},
     };
-    make_type(L, CHILD_TYPE, child_meta, child_methods);
-    make_type(L, SIGNALS_TYPE, signals_meta, signals_methods);
+    eg_lua_make_type(L, CHILD_TYPE, child_meta, child_methods);
+    eg_lua_make_type(L, SIGNALS_TYPE, signals_meta, signals_methods);
     luaL_newlib(L, functions);
     return 1;
 }

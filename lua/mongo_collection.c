@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua_type.h"
 #include "mongo_handles.h"
 
 #define REPLY_TYPE "mongo.reply"
@@ -619,20 +620,8 @@ void eg_mongo_collection_setup(lua_State *L) {
         {"create_index", m_create_index},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, REPLY_TYPE);
-    lua_pushcfunction(L, reply_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-
-    luaL_newmetatable(L, EG_MONGO_COLLECTION_TYPE);
-    lua_pushcfunction(L, m__tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    static const luaL_Reg reply_meta[] = {{"__gc", reply_gc}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__tostring", m__tostring}, {NULL, NULL}};
+    eg_lua_make_type(L, REPLY_TYPE, reply_meta, NULL);
+    eg_lua_make_type(L, EG_MONGO_COLLECTION_TYPE, meta, methods);
 }

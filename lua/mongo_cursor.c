@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "lua_type.h"
 #include "mongo_handles.h"
 
 enum { CLIENT_VALUE = 1 };
@@ -139,12 +140,5 @@ void eg_mongo_cursor_setup(lua_State *L) {
         {"__call", m__call},         {"__gc", m_close}, {"__close", m_close},
         {"__tostring", m__tostring}, {NULL, NULL},
     };
-    luaL_newmetatable(L, EG_MONGO_CURSOR_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, EG_MONGO_CURSOR_TYPE, meta, methods);
 }

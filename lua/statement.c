@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "handles.h"
+#include "lua_type.h"
 
 static eg_lua_stmt *check_stmt(lua_State *L, int index) {
     eg_lua_stmt *stmt = luaL_checkudata(L, index, EG_LUA_STMT_TYPE);
@@ -518,12 +519,5 @@ void eg_lua_stmt_setup(lua_State *L) {
         {"__tostring", m__tostring},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, EG_LUA_STMT_TYPE);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
+    eg_lua_make_type(L, EG_LUA_STMT_TYPE, meta, methods);
 }
