@@ -318,14 +318,14 @@ static size_t most_blocks(const eg_group_table *t) {
     return t->plan.limit_bytes == 0 ? SIZE_MAX / 4 : most > fewest ? most : fewest;
 }
 
-/* After a summing: how much may wait, and what then is left for groups. Blocks that are there
-** are used. */
+/* After a summing: how much may wait, and what then is left for groups. As much as groups take,
+** so that each is summed again once or twice, however many there are; blocks that are there are
+** used. */
 static void set_limits(eg_group_table *t) {
     size_t used = t->used_blocks = atomic_load(&t->n_used), most = most_blocks(t);
-    size_t half = used / 2, unused = t->n_blocks - used;
-    t->waiting_blocks = half > LEAST_BLOCKS ? half : LEAST_BLOCKS;
-    t->waiting_blocks = t->waiting_blocks > unused ? t->waiting_blocks : unused;
-    t->waiting_blocks = t->waiting_blocks < most ? t->waiting_blocks : most;
+    size_t more = used > t->n_blocks - used ? used : t->n_blocks - used;
+    more = more > LEAST_BLOCKS ? more : LEAST_BLOCKS;
+    t->waiting_blocks = more < most ? more : most;
     if (t->plan.limit_bytes == 0)
         return;
     uint64_t waiting_bytes = t->waiting_blocks * BLOCK_BYTES, limit = t->plan.limit_bytes;
