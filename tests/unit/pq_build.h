@@ -156,6 +156,8 @@ static inline void pb_delta_texts(eg_pq_buffer *out, const eg_pq_bytes *v, uint3
     eg_pq_bytes *suffix = calloc(n + 1, sizeof *suffix);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t same = 0;
+        if (i > 0 && v[i].data == v[i - 1].data) /* one text at two lengths: nothing to compare */
+            same = v[i].n_bytes < v[i - 1].n_bytes ? v[i].n_bytes : v[i - 1].n_bytes;
         while (i > 0 && same < v[i].n_bytes && same < v[i - 1].n_bytes &&
                v[i].data[same] == v[i - 1].data[same])
             same++;

@@ -15,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include "light.h"
 #include "sqlite/btree_read.h"
 
 static void run(sqlite3 *db, const char *sql) {
@@ -164,6 +165,9 @@ static void rows_are_those_of_sqlite(void **state) {
     static const int64_t counts[] = {0, 1, 2, 15, 16, 17, 18, 100, 999, 30000};
     for (size_t p = 0; p < sizeof sizes / sizeof sizes[0]; p++)
         for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+            /* Three levels take many rows where pages are large; the small ones do for valgrind. */
+            if (is_light() && k + 1 == sizeof counts / sizeof counts[0] && p > 0)
+                continue;
             image i;
             open_image(&i, sizes[p]);
             fill_image(&i, counts[k]);
@@ -220,7 +224,7 @@ static void damage_is_an_error_and_never_more(void **state) {
     (void)state;
     image i;
     uint64_t seed = 1;
-    size_t n_errors = 0, n;
+    size_t n_errors = 0, n, n_trials = is_light() ? 1000 : 4000;
     row rows[2];
     eg_err err;
     open_image(&i, 512);
@@ -229,7 +233,7 @@ static void damage_is_an_error_and_never_more(void **state) {
     uint8_t *sound = malloc((size_t)i.n);
     assert_non_null(sound);
     memcpy(sound, i.bytes, (size_t)i.n);
-    for (int trial = 0; trial < 4000; trial++) {
+    for (size_t trial = 0; trial < n_trials; trial++) {
         memcpy(i.bytes, sound, (size_t)i.n);
         for (uint32_t k = random32(&seed) % 12 + 1; k > 0; k--) {
             /* The headers of pages more often than the rest. */
@@ -244,7 +248,7 @@ static void damage_is_an_error_and_never_more(void **state) {
         if (rc != EG_OK && strcmp(err.msg, "the file ends") != 0)
             assert_ptr_equal(strstr(err.msg, "image.db: page "), err.msg);
     }
-    assert_true(n_errors > 1000);
+    assert_true(n_errors > n_trials / 4);
     free(sound);
     close_image(&i);
 }

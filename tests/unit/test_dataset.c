@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dataset/dataset.h"
+#include "light.h"
 #include "parquet/shard_source.h"
 #include "sqlite/manifest_db.h"
 
@@ -218,7 +219,7 @@ static void rows_of_an_address_are_those_of_reading_everything(void **state) {
     store(true, 100000, 13720, 1, 1, true, &in);
     read_rows(NULL, false, &all, &n_shards, &of_all, some, 2000);
     assert_true(all.hash == in.hash);
-    for (int i = 0; i < 2000; i += 97) {
+    for (int i = 0; i < 2000; i += is_light() ? 970 : 97) {
         sum one = {0}, picked = {0};
         of_one = (eg_scan_stats){0};
         read_rows(&some[i], true, &one, &n_shards, &of_one, NULL, 0);
@@ -237,7 +238,8 @@ static void a_capture_of_two_days_is_two_shards(void **state) {
 /* Shards are finished to make room for others, and begun again for a day's next rows. */
 static void more_rows_than_a_buffer_of_more_days_than_open_files_come_back(void **state) {
     (void)state;
-    assert_stored(false, EG_ROWS_MAX + 5000, 13720, 150, -1);
+    /* A buffer is a million rows: too many for valgrind, which sees the days alone. */
+    assert_stored(false, is_light() ? 20000 : EG_ROWS_MAX + 5000, 13720, 150, -1);
 }
 
 static void what_is_rolled_back_is_not_there(void **state) {

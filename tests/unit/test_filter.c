@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "light.h"
 #include "query/filter.h"
 
 #define N_ROWS 700
@@ -152,8 +153,8 @@ static void random_predicates_agree_with_comparing_values(void **state) {
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(eg_intern_add(interned, texts[i], strlen(texts[i]), &code, NULL), EG_OK);
     assert_int_equal(eg_batch_open(&b, ALL_VECTORS, interned, NULL), EG_OK);
-    size_t n_selected = 0;
-    for (int round = 0; round < 4000; round++) {
+    size_t n_selected = 0, n_rounds = is_light() ? 1000 : 4000;
+    for (size_t round = 0; round < n_rounds; round++) {
         if (round % 50 == 0)
             fill(&b);
         eg_predicate p = {0};
@@ -180,7 +181,7 @@ static void random_predicates_agree_with_comparing_values(void **state) {
         eg_filter_close(f);
         eg_predicate_clear(&p);
     }
-    assert_true(n_selected > 100000); /* the predicates do let rows through */
+    assert_true(n_selected > 25 * n_rounds); /* the predicates do let rows through */
     eg_batch_close(&b);
     eg_intern_close(interned);
 }

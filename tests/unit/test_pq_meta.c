@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "light.h"
 #include "pq_build.h"
 
 static void assert_bytes(eg_pq_bytes found, eg_pq_bytes expected) {
@@ -194,7 +195,7 @@ static void footer_cut_anywhere_is_corrupt(void **state) {
     (void)state;
     eg_pq_buffer b = {0};
     make_full(&b);
-    for (size_t cut = 0; cut < b.n_bytes; cut++) {
+    for (size_t cut = 0; cut < b.n_bytes; cut += is_light() ? 3 : 1) {
         eg_pq_arena arena;
         eg_pq_file_meta m;
         uint8_t *p = malloc(cut + 1);
@@ -214,7 +215,7 @@ static void footer_with_any_byte_changed_is_survived(void **state) {
     memcpy(p, b.data, b.n_bytes);
     for (size_t i = 0; i < b.n_bytes; i++) {
         static const uint8_t changes[] = {1, 0x80, 0xff, 0x0f, 0xf0, 4};
-        for (size_t k = 0; k < sizeof changes; k++) {
+        for (size_t k = is_light() ? i % 6 : 0; k < sizeof changes; k += is_light() ? 6 : 1) {
             eg_pq_arena arena;
             eg_pq_file_meta m;
             p[i] ^= changes[k];

@@ -713,7 +713,7 @@ static void texts_longer_than_their_page_come_in_slices(void **state) {
     static eg_pq_bytes texts[40000];
     memset(letters, 'x', sizeof letters);
     for (int round = 0; round < 2; round++) {
-        uint32_t n = round == 0 ? (is_light() ? 1000 : 3000) : (is_light() ? 12000 : 40000);
+        uint32_t n = round == 0 ? (is_light() ? 1000 : 3000) : (is_light() ? 2000 : 40000);
         for (uint32_t i = 0; i < n; i++)
             texts[i] = (eg_pq_bytes){letters, round == 0 ? i : (uint32_t)sizeof letters};
         pb_page p = {

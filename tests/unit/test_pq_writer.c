@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "codec_fixture.h"
+#include "light.h"
 #include "parquet/pq_reader.h"
 #include "parquet/pq_writer.h"
 #include "parquet/shard_verify.h"
@@ -215,7 +216,7 @@ static void what_is_written_is_read_back_and_sound(void **state) {
     static const uint64_t values[] = {1, 2, 50, 1000000};
     for (int c = 0; c < 3; c++)
         for (int n = 0; n < 4; n++)
-            for (int v = 0; v < 4; v++)
+            for (int v = is_light() ? (c + n) % 2 : 0; v < 4; v += is_light() ? 2 : 1)
                 for (uint32_t rows = 1 + 9 * (uint32_t)n; rows < 10000; rows *= 20)
                     assert_round_trip(counts[n], values[v], rows, compressions[c]);
 }
