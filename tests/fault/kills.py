@@ -3,7 +3,10 @@
 What is there afterwards, by the manifest or in the store, is the captures stored before and all
 or nothing of the one that was being stored, or of the day. The next run does it, or finds it
 done; then the bare directory holds what the manifest says, or the store is sound, and nothing is
-left over."""
+left over.
+
+The files are in memory where there is a folder for such: a process that is killed loses nothing that it has
+written, whatever has reached a disk."""
 
 import glob
 import os
@@ -18,6 +21,7 @@ import time
 PROGRAM = ["./earlgrey-lua", "scripts/ingest.lua"]
 FIRST, SECOND = "samples/softflowd-v5-sampled-s10.pcap", "samples/softflowd-v5-ndpi-adj.pcap"
 N_FIRST, N_SECOND = 488, 7627
+LITTLE, N_LITTLE = "samples/fprobe-live-v5.pcapng", 870
 OLD_AND_NEW, DAY_TO_KEEP, N_OLD, N_NEW = "samples", "2023-11-15", 8115, 870
 N_RANDOM = 200
 MANY = 15  # calls of one kind, beyond which some are left out
@@ -77,9 +81,10 @@ class Dataset:
 
 
 class Store:
-    """An SQLite store that holds the first capture: the second one is inserted."""
+    """An SQLite store that holds the first capture: a little one is inserted."""
 
-    name, calls_at_least, n_before, n_after, source = "store", 50, N_FIRST, N_FIRST + N_SECOND, FIRST
+    name, calls_at_least, n_before, n_after, source = "store", 50, N_FIRST, N_FIRST + N_LITTLE, FIRST
+    added = LITTLE
 
     def __init__(self, folder):
         self.folder = os.path.join(folder, self.name)
@@ -88,7 +93,7 @@ class Store:
             ingest(self.source, "--to", self.seed)
 
     def arguments(self):
-        return [SECOND, "--to", self.path]
+        return [self.added, "--to", self.path]
 
     def begin(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -114,6 +119,7 @@ class NewStore(Store):
     """No store: the capture is written as whole b-trees."""
 
     name, calls_at_least, n_before, n_after = "new store", 40, 0, N_SECOND
+    added = SECOND
 
 
 class OldDataset(Dataset):
@@ -200,7 +206,8 @@ def kill_at_calls(target):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
+    in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 28 else None
+    with tempfile.TemporaryDirectory(prefix="earlgrey-kills.", dir=in_memory) as folder:
         for kind, n_kills in ((Dataset, N_RANDOM), (Store, N_RANDOM // 5), (NewStore, N_RANDOM // 5),
                               (OldDataset, N_RANDOM // 5), (OldStore, N_RANDOM // 5)):
             target = kind(folder)
