@@ -32,7 +32,7 @@ SQLITE_SRC = btree_read.c btree_write.c capture_tables.c connection.c database.c
 	store_schema.c store_source.c store_terms.c stored_ledger.c vtab_flows.c vtab_group.c vtab_ingest.c vtab_ledger.c \
 	vtab_series.c
 LUA_SRC = editor.c embedded.c interrupt.c main.c mod_earlgrey.c mod_files.c mod_http.c mod_process.c \
-	mongo_plugin.c sqlite_codes.c statement.c system_failure.c
+	mongo_plugin.c row_cells.c row_text.c sqlite_codes.c statement.c system_failure.c
 MONGO_SRC = bson_read.c bson_value.c bson_write.c mod_mongo.c mongo_collection.c mongo_cursor.c mongo_stream.c
 
 ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \

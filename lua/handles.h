@@ -78,6 +78,9 @@ void eg_lua_leave(lua_State *L, eg_lua_conn *conn, sqlite3_stmt *stmt);
 /* Makes the metatable of statements. */
 void eg_lua_stmt_setup(lua_State *L);
 
+/* An open statement whose connection may be used now; raises otherwise. */
+eg_lua_stmt *eg_lua_check_stmt(lua_State *L, int index);
+
 /* Pushes a statement prepared from sql[0..n_bytes) on the connection at
 ** conn_index. Returns SQLITE_OK, or pushes nothing and returns the failure.
 ** *tail is what follows the statement, blanks and comments skipped. The
@@ -96,6 +99,9 @@ int eg_lua_stmt_step(lua_State *L, eg_lua_stmt *stmt, int stmt_index);
 
 /* After a step that failed with rc: pushes nil, message, code; returns 3. */
 int eg_lua_stmt_fail(lua_State *L, eg_lua_stmt *stmt, int rc);
+
+/* Pushes a value of the current row. */
+void eg_lua_stmt_push_value(lua_State *L, sqlite3_stmt *stmt, int column);
 
 /* Push the current row: an array of the values, or a table by column name. */
 void eg_lua_stmt_push_array(lua_State *L, eg_lua_stmt *stmt);

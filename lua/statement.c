@@ -11,8 +11,10 @@
 
 #include "handles.h"
 #include "lua_type.h"
+#include "row_cells.h"
+#include "row_text.h"
 
-static eg_lua_stmt *check_stmt(lua_State *L, int index) {
+eg_lua_stmt *eg_lua_check_stmt(lua_State *L, int index) {
     eg_lua_stmt *stmt = luaL_checkudata(L, index, EG_LUA_STMT_TYPE);
     if (!stmt->stmt) {
         luaL_error(L, "attempt to use a closed statement");
@@ -225,7 +227,7 @@ int eg_lua_stmt_fail(lua_State *L, eg_lua_stmt *stmt, int rc) {
     return n;
 }
 
-static void push_value(lua_State *L, sqlite3_stmt *stmt, int column) {
+void eg_lua_stmt_push_value(lua_State *L, sqlite3_stmt *stmt, int column) {
     const void *bytes;
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_INTEGER:
@@ -256,7 +258,7 @@ void eg_lua_stmt_push_array(lua_State *L, eg_lua_stmt *stmt) {
     int n = sqlite3_data_count(stmt->stmt);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
-        push_value(L, stmt->stmt, i);
+        eg_lua_stmt_push_value(L, stmt->stmt, i);
         lua_rawseti(L, -2, i + 1);
     }
 }
@@ -286,7 +288,7 @@ void eg_lua_stmt_push_row(lua_State *L, eg_lua_stmt *stmt, int stmt_index) {
     lua_createtable(L, 0, n);
     for (int i = n; i-- > 0;) { /* backwards: of two columns with one name the first stays */
         lua_rawgeti(L, -2, i + 1);
-        push_value(L, stmt->stmt, i);
+        eg_lua_stmt_push_value(L, stmt->stmt, i);
         lua_rawset(L, -3);
     }
     lua_remove(L, -2); /* names */
@@ -295,7 +297,7 @@ void eg_lua_stmt_push_row(lua_State *L, eg_lua_stmt *stmt, int stmt_index) {
 /* ---- methods ---- */
 
 static int m_bind(lua_State *L) {
-    eg_lua_stmt *stmt = check_stmt(L, 1);
+    eg_lua_stmt *stmt = eg_lua_check_stmt(L, 1);
     int rc = eg_lua_stmt_bind(L, stmt, 2, lua_gettop(L) - 1);
     if (rc != SQLITE_OK) {
         return eg_lua_fail(L, stmt->conn->db, rc);
@@ -305,7 +307,7 @@ static int m_bind(lua_State *L) {
 }
 
 static int fetch(lua_State *L, bool by_name) {
-    eg_lua_stmt *stmt = check_stmt(L, 1);
+    eg_lua_stmt *stmt = eg_lua_check_stmt(L, 1);
     int rc = eg_lua_stmt_step(L, stmt, 1);
     if (rc == SQLITE_DONE) {
         lua_pushnil(L);
@@ -330,111 +332,10 @@ static int m_values(lua_State *L) {
     return fetch(L, false);
 }
 
-/* ---- CSV ---- */
-
-#define CSV_BYTES 65536 /* enough for one text */
-
-static bool needs_quotes(const char *text, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '"' || text[i] == ',' || text[i] == '\r' || text[i] == '\n') {
-            return true;
-        }
-    }
-    return n == 0;
-}
-
-static void add_csv_text(luaL_Buffer *b, const char *text, size_t n) {
-    if (!needs_quotes(text, n)) {
-        luaL_addlstring(b, text, n);
-        return;
-    }
-    luaL_addchar(b, '"');
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '"') {
-            luaL_addchar(b, '"');
-        }
-        luaL_addchar(b, text[i]);
-    }
-    luaL_addchar(b, '"');
-}
-
-static void add_csv_integer(luaL_Buffer *b, int64_t n) {
-    char text[24];
-    size_t at = sizeof text;
-    uint64_t rest = n < 0 ? -(uint64_t)n : (uint64_t)n;
-    do {
-        text[--at] = (char)('0' + rest % 10);
-    } while ((rest /= 10) != 0);
-    if (n < 0) {
-        text[--at] = '-';
-    }
-    luaL_addlstring(b, text + at, sizeof text - at);
-}
-
-/* As earlgrey/csv.lua writes them. */
-static void add_csv_value(lua_State *L, luaL_Buffer *b, sqlite3_stmt *stmt, int column) {
-    const char *text;
-    switch (sqlite3_column_type(stmt, column)) {
-    case SQLITE_INTEGER:
-        add_csv_integer(b, sqlite3_column_int64(stmt, column));
-        break;
-    case SQLITE_TEXT:
-        text = (const char *)sqlite3_column_text(stmt, column);
-        if (!text) {
-            luaL_error(L, "not enough memory");
-        }
-        add_csv_text(b, text, (size_t)sqlite3_column_bytes(stmt, column));
-        break;
-    case SQLITE_FLOAT:
-        lua_pushnumber(L, sqlite3_column_double(stmt, column));
-        luaL_tolstring(L, -1, NULL);
-        lua_remove(L, -2);
-        luaL_addvalue(b);
-        break;
-    case SQLITE_BLOB:
-        text = sqlite3_column_blob(stmt, column);
-        add_csv_text(b, text ? text : "", text ? (size_t)sqlite3_column_bytes(stmt, column) : 0);
-        break;
-    default:
-        break;
-    }
-}
-
-/* The next rows, and, where it fails behind them, what with. */
-static int m_csv(lua_State *L) {
-    eg_lua_stmt *stmt = check_stmt(L, 1);
-    luaL_Buffer b;
-    size_t n_rows = 0;
-    int rc = SQLITE_ROW;
-    luaL_buffinit(L, &b);
-    while (luaL_bufflen(&b) < CSV_BYTES && (rc = eg_lua_stmt_step(L, stmt, 1)) == SQLITE_ROW) {
-        int n = sqlite3_data_count(stmt->stmt);
-        for (int i = 0; i < n; i++) {
-            if (i > 0) {
-                luaL_addchar(&b, ',');
-            }
-            add_csv_value(L, &b, stmt->stmt, i);
-        }
-        luaL_addlstring(&b, "\r\n", 2);
-        n_rows++;
-    }
-    luaL_pushresult(&b);
-    if (n_rows == 0) {
-        lua_pushnil(L);
-        lua_replace(L, -2);
-    }
-    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
-        return 1;
-    }
-    int n_failed = eg_lua_stmt_fail(L, stmt, rc);
-    lua_remove(L, -n_failed); /* its nil: the rows stand there */
-    return n_failed;
-}
-
 /* Upvalues: the statement, and whether to close it at the end. */
 static int next_row(lua_State *L) {
     int index = lua_upvalueindex(1);
-    eg_lua_stmt *stmt = check_stmt(L, index);
+    eg_lua_stmt *stmt = eg_lua_check_stmt(L, index);
     lua_pushvalue(L, index);
     int at = lua_gettop(L);
     int rc = eg_lua_stmt_step(L, stmt, at);
@@ -469,17 +370,17 @@ int eg_lua_stmt_push_iterator(lua_State *L, int stmt_index, bool closing) {
 }
 
 static int m_rows(lua_State *L) {
-    eg_lua_stmt_reset(check_stmt(L, 1));
+    eg_lua_stmt_reset(eg_lua_check_stmt(L, 1));
     return eg_lua_stmt_push_iterator(L, 1, false);
 }
 
 static int m_columns(lua_State *L) {
-    eg_lua_stmt_push_names(L, check_stmt(L, 1));
+    eg_lua_stmt_push_names(L, eg_lua_check_stmt(L, 1));
     return 1;
 }
 
 static int m_reset(lua_State *L) {
-    eg_lua_stmt_reset(check_stmt(L, 1));
+    eg_lua_stmt_reset(eg_lua_check_stmt(L, 1));
     lua_settop(L, 1);
     return 1;
 }
@@ -487,7 +388,7 @@ static int m_reset(lua_State *L) {
 static int m_close(lua_State *L) {
     eg_lua_stmt *stmt = luaL_checkudata(L, 1, EG_LUA_STMT_TYPE);
     if (stmt->conn) {
-        eg_lua_stmt_close(check_stmt(L, 1));
+        eg_lua_stmt_close(eg_lua_check_stmt(L, 1));
     }
     return 0;
 }
@@ -509,9 +410,17 @@ static int m__tostring(lua_State *L) {
 
 void eg_lua_stmt_setup(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"bind", m_bind},   {"row", m_row},     {"values", m_values},
-        {"rows", m_rows},   {"csv", m_csv},     {"columns", m_columns},
-        {"reset", m_reset}, {"close", m_close}, {NULL, NULL},
+        {"bind", m_bind},
+        {"row", m_row},
+        {"values", m_values},
+        {"rows", m_rows},
+        {"csv", eg_lua_stmt_csv},
+        {"json", eg_lua_stmt_json},
+        {"cells", eg_lua_stmt_cells},
+        {"columns", m_columns},
+        {"reset", m_reset},
+        {"close", m_close},
+        {NULL, NULL},
     };
     static const luaL_Reg meta[] = {
         {"__gc", m__gc},

@@ -75,6 +75,41 @@ local WRITERS = {
   end,
 }
 
+-- The same as texts of many rows each, several times as fast: functions that
+-- give the next one, or nil, and a message where the statement fails behind it.
+local TEXTS = {
+  table = function(stmt)
+    return aligned.texts(stmt, LOOKAHEAD)
+  end,
+  csv = function(stmt)
+    local columns = stmt:columns()
+    local text = csv.line(columns, #columns)
+    return function()
+      if text then
+        local head = text
+        text = nil
+        return head
+      end
+      return stmt:csv()
+    end
+  end,
+  json = function(stmt)
+    local before = "[\n"
+    return function()
+      local rows, message = nil, nil
+      if before then
+        rows, message = stmt:json(json.encode)
+      end
+      if rows then
+        rows, before = before .. rows, ",\n"
+      elseif before and not message then
+        rows, before = before == "[\n" and "[]\n" or "\n]\n", nil
+      end
+      return rows, message
+    end
+  end,
+}
+
 -- Writes all rows; true, or nil and a message.
 local function write_rows(conn, stmt, format)
   local line <close> = progress.show(conn, "flowquery")
@@ -85,37 +120,35 @@ local function write_rows(conn, stmt, format)
       write_error = not ok and (message or "cannot write") or nil
     end
   end
-  local writer = WRITERS[format](stmt:columns(), write)
-  local shares_terminal = earlgrey.is_terminal("stdout")
-  local in_texts = format == "csv" and not shares_terminal -- a terminal gets each row at once
+  local writer, next_text
+  if earlgrey.is_terminal("stdout") then -- which gets each row at once
+    writer = WRITERS[format](stmt:columns(), write)
+  else
+    next_text = TEXTS[format](stmt)
+  end
   while not write_error do
-    local values, message
-    if in_texts then
-      local text
-      text, message = stmt:csv()
-      if text then
-        write(text)
-      end
-      values = not message and text
+    local part, message
+    if writer then
+      part, message = stmt:values()
     else
-      values, message = stmt:values()
+      part, message = next_text()
     end
-    if not values then
-      if message then
-        return nil, message
-      end
+    if part and writer then
+      line:close() -- rows show progress enough
+      writer:row(part)
+    elseif part then
+      write(part)
+    end
+    if message then
+      return nil, message
+    elseif not part then
       break
-    end
-    if shares_terminal then -- rows show progress enough
-      line:close()
-      shares_terminal = false
-    end
-    if not in_texts then
-      writer:row(values)
     end
   end
   line:close()
-  writer:finish()
+  if writer then
+    writer:finish()
+  end
   if write_error then
     return nil, write_error
   end

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+/* A text of known length SQLite takes for one without a zero at its end: hosts that ask for one
+** have it copied into larger memory first, each time. What was made in `scratch` has it; of a
+** file's own texts nobody knows what they hold. */
+static void result_text(sqlite3_context *ctx, const char *text, size_t n_bytes,
+                        const char *scratch) {
+    sqlite3_result_text(ctx, text, text == scratch ? -1 : (int)n_bytes, SQLITE_TRANSIENT);
+}
+
 void eg_sql_result(sqlite3_context *ctx, const eg_batch *b, eg_column col, uint32_t row) {
     char scratch[EG_TEXT_MAX];
     size_t n_bytes;
@@ -15,7 +23,7 @@ void eg_sql_result(sqlite3_context *ctx, const eg_batch *b, eg_column col, uint3
     }
     const char *text = eg_batch_text(b, col, row, scratch, &n_bytes);
     if (text != NULL)
-        sqlite3_result_text(ctx, text, (int)n_bytes, SQLITE_TRANSIENT);
+        result_text(ctx, text, n_bytes, scratch);
 }
 
 void eg_sql_result_number(sqlite3_context *ctx, eg_column col, int64_t number,
@@ -43,7 +51,7 @@ void eg_sql_result_number(sqlite3_context *ctx, eg_column col, int64_t number,
         text = eg_intern_text(texts, (uint32_t)number, &n_bytes);
         break;
     }
-    sqlite3_result_text(ctx, text, (int)n_bytes, SQLITE_TRANSIENT);
+    result_text(ctx, text, n_bytes, scratch);
 }
 
 static const char *not_null(eg_column col, bool has_nulls) {

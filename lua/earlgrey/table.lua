@@ -4,6 +4,9 @@
 
 local M = {}
 
+-- Rows of a statement that become one text.
+local BLOCK_ROWS <const> = 500
+
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
 local function escape(c)
@@ -50,6 +53,36 @@ local PADS = setmetatable({}, {
   end,
 })
 
+-- Lines of one table: widths, which columns stand right, and a line of texts
+-- whose widths in characters are `sizes`.
+local function line_of(texts, sizes, widths, is_right)
+  local n, parts = #widths, {}
+  for i = 1, n do
+    local pad = PADS[widths[i] - sizes[i]]
+    if is_right[i] then
+      parts[i] = pad .. texts[i]
+    else
+      parts[i] = i < n and texts[i] .. pad or texts[i]
+    end
+  end
+  local text = table.concat(parts, "  ")
+  local last = #text
+  while text:byte(last) == 32 do
+    last = last - 1
+  end
+  return (last < #text and text:sub(1, last) or text) .. "\n"
+end
+
+-- The two lines above the rows.
+local function head_of(names, widths, is_right)
+  local sizes, rules = {}, {}
+  for i = 1, #names do
+    sizes[i] = utf8.len(names[i])
+    rules[i] = ("-"):rep(widths[i])
+  end
+  return line_of(names, sizes, widths, is_right) .. line_of(rules, widths, widths, is_right)
+end
+
 -- Makes a writer for rows of `columns` (names). `write(text)` takes the output.
 -- The widths come from the first `lookahead` rows (default: all of them); later
 -- rows that are wider only stand out of line.
@@ -57,7 +90,7 @@ local PADS = setmetatable({}, {
 --   writer:finish()      writes what is left
 function M.writer(columns, write, lookahead)
   local n = #columns
-  local widths, is_text, has_number = {}, {}, {}
+  local widths, is_text, has_number, is_right = {}, {}, {}, {}
   local names = {}
   for i = 1, n do
     names[i], widths[i] = cell(tostring(columns[i]))
@@ -65,35 +98,14 @@ function M.writer(columns, write, lookahead)
   local held, is_started = {}, false
   local n_held = 0
 
-  local function line(texts, sizes)
-    local parts = {}
-    for i = 1, n do
-      local pad = PADS[widths[i] - sizes[i]]
-      if has_number[i] and not is_text[i] then
-        parts[i] = pad .. texts[i]
-      else
-        parts[i] = i < n and texts[i] .. pad or texts[i]
-      end
-    end
-    local text = table.concat(parts, "  ")
-    local last = #text
-    while text:byte(last) == 32 do
-      last = last - 1
-    end
-    write((last < #text and text:sub(1, last) or text) .. "\n")
-  end
-
   local function start()
     is_started = true
-    local sizes, rules = {}, {}
     for i = 1, n do
-      sizes[i] = utf8.len(names[i])
-      rules[i] = ("-"):rep(widths[i])
+      is_right[i] = has_number[i] and not is_text[i]
     end
-    line(names, sizes)
-    line(rules, widths)
+    write(head_of(names, widths, is_right))
     for i = 1, n_held do
-      line(held[i][1], held[i][2])
+      write(line_of(held[i][1], held[i][2], widths, is_right))
     end
     held = nil
   end
@@ -117,7 +129,7 @@ function M.writer(columns, write, lookahead)
       end
     end
     if is_started then
-      return line(texts, sizes)
+      return write(line_of(texts, sizes, widths, is_right))
     end
     n_held = n_held + 1
     held[n_held] = { texts, sizes }
@@ -133,6 +145,32 @@ function M.writer(columns, write, lookahead)
   end
 
   return writer
+end
+
+-- The table of a statement's rows as an iterator over texts of many lines each,
+-- which together are what a writer with this lookahead (default 10000) writes; after a failure
+-- the last one, or nil, has the message and the code behind it.
+function M.texts(stmt, lookahead)
+  local names, widths, is_right = {}, {}, nil
+  return function()
+    local first = not is_right
+    local cells, message, code = stmt:cells(first and (lookahead or 10000) or BLOCK_ROWS, cell)
+    if not first then
+      return cells and cells:lines(widths, is_right), message, code
+    elseif message then
+      return nil, message, code
+    end
+    local found, columns = {}, stmt:columns()
+    is_right = {}
+    if cells then
+      found, is_right = cells:widths()
+    end
+    for i = 1, #columns do
+      names[i], widths[i] = cell(columns[i])
+      widths[i] = math.max(widths[i], found[i] or 0)
+    end
+    return head_of(names, widths, is_right) .. (cells and cells:lines(widths, is_right) or "")
+  end
 end
 
 -- The whole table as one string.
