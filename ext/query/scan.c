@@ -8,6 +8,7 @@
 #include "query/scan_ahead.h"
 
 #define POLL_INTERVAL_NS INT64_C(10000000)
+#define ALONE_ROWS (16 * EG_BATCH_ROWS) /* of the first piece: then others are read meanwhile */
 
 struct eg_scan {
     eg_source *source;        /* owned */
@@ -15,6 +16,7 @@ struct eg_scan {
     eg_poll poll;
     eg_piece *piece;      /* open piece or NULL */
     bool has_begun;       /* a piece was opened */
+    bool is_alone;        /* there is no thread for more */
     eg_scan_ahead *ahead; /* reads all further pieces; NULL while the scan does itself */
     eg_filter *filter;    /* owned; NULL without a predicate */
     eg_batch batch;       /* owned */
@@ -78,29 +80,49 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
     return rc;
 }
 
+/* Has all pieces but the open one read ahead, where that can be. */
+static eg_status go_ahead(eg_scan *s, eg_err *err) {
+    if (s->is_alone || !eg_scan_ahead_fits(s->source, s->spec))
+        return EG_OK;
+    eg_status rc = eg_scan_ahead_open(s->source, s->spec, &s->ahead, err);
+    s->is_alone = rc == EG_LIMIT;
+    return s->is_alone ? EG_OK : rc;
+}
+
 /* Between pieces: opens the next, or has it and all others read ahead. The first one never
-** is: what it satisfies, such as a LIMIT, shall cost no more. */
+** is: what its beginning satisfies, such as a LIMIT, shall cost no more. */
 static eg_status go_on(eg_scan *s, eg_err *err) {
-    if (s->has_begun && eg_scan_ahead_fits(s->source, s->spec)) {
-        eg_status rc = eg_scan_ahead_open(s->source, s->spec, &s->ahead, err);
-        if (rc != EG_LIMIT)
+    if (s->has_begun) {
+        eg_status rc = go_ahead(s, err);
+        if (rc != EG_OK || s->ahead != NULL)
             return rc;
     }
     s->has_begun = true;
     return s->source->ops->next_piece(s->source, &s->piece, err);
 }
 
+/* Has the others begun while the first piece goes on. */
+static eg_status begin_others(eg_scan *s, eg_err *err) {
+    eg_status rc = go_ahead(s, err);
+    if (rc == EG_OK && s->ahead != NULL)
+        eg_scan_ahead_start(s->ahead);
+    return rc;
+}
+
 eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
     for (;;) {
         eg_batch *b = &s->batch;
         int64_t n_before = 0;
+        bool counts = false;
         eg_status rc = eg_scan_check(s, err);
         if (rc == EG_OK && s->piece == NULL && s->ahead == NULL)
             rc = go_on(s, err);
+        else if (rc == EG_OK && s->ahead == NULL && s->n_rows >= ALONE_ROWS)
+            rc = begin_others(s, err);
         if (rc != EG_OK)
             return rc;
-        if (s->ahead != NULL) {
-            rc = eg_scan_ahead_next(s->ahead, &b, &n_before, err);
+        if (s->piece == NULL) {
+            rc = eg_scan_ahead_next(s->ahead, &b, &n_before, &counts, err);
         } else if ((rc = read_batch(s, err)) == EG_DONE) {
             s->piece->ops->close(s->piece, &s->stats);
             s->piece = NULL;
@@ -112,6 +134,8 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
         if (b == NULL)
             continue;
         b->first_row = s->n_rows;
+        for (uint32_t i = 0; counts && i < b->n_rows; i++)
+            b->numbers[i] += b->first_row;
         s->n_rows += b->n_rows;
         s->stats.rows_kept += b->n_sel;
         if (b->n_sel > 0) {

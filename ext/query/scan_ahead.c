@@ -3,6 +3,10 @@
 ** batches and ends: at a full lot, at the end of its piece, or after enough work. The host's
 ** thread takes the lot of the first slot, gives it the empty one it had itself, and sends
 ** the slot's job off again before it looks at a row.
+**
+** Where few rows of a batch pass they are moved together with those of the batches before it.
+** So a lot holds what passes of a whole row group, and workers of later pieces need not wait
+** until their turn has come to go on.
 */
 #include "query/scan_ahead.h"
 
@@ -13,11 +17,14 @@
 #include "query/filter.h"
 
 #define LOT_BATCHES 8
-#define JOB_NS INT64_C(10000000) /* enough work for one job */
+#define JOB_NS INT64_C(10000000)     /* enough work for one job */
+#define FEW_ROWS (EG_BATCH_ROWS / 4) /* that pass: they are gathered */
 
 typedef struct lot {
     eg_batch batches[LOT_BATCHES]; /* opened when first needed */
     int64_t n_before[LOT_BATCHES]; /* rows read before each of which none passed */
+    int64_t n_span[LOT_BATCHES];   /* gathered: rows read from its first batch on; 0 as read */
+    bool counts[LOT_BATCHES];      /* gathered: numbers count from the first of these */
     int n_opened, n;
     int64_t n_behind; /* rows read behind the last one */
 } lot;
@@ -57,6 +64,68 @@ static int64_t now_ns(void) {
 
 /* ---- on a worker -------------------------------------------------------- */
 
+#define MOVE_ROWS(type)                                                                            \
+    for (uint32_t i = 0; i < from->n_sel; i++)                                                     \
+        ((type *)out)[at + i] = ((const type *)in)[from->sel[i]];
+
+/* Appends the rows that passed to a batch that has room; to itself, they move to its front. */
+static void move_rows(eg_batch *to, uint32_t at, const eg_batch *from) {
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        void *out = eg_batch_array(to, (eg_vector)v);
+        const void *in = eg_batch_array(from, (eg_vector)v);
+        if (out == NULL)
+            continue;
+        switch (eg_vector_width((eg_vector)v)) {
+        case 1:
+            MOVE_ROWS(uint8_t)
+            break;
+        case 2:
+            MOVE_ROWS(uint16_t)
+            break;
+        case 4:
+            MOVE_ROWS(uint32_t)
+            break;
+        default:
+            MOVE_ROWS(uint64_t)
+        }
+    }
+}
+
+/* Gathers the lot's last batch, of which few rows passed, into the one before it, where that is
+** such a one and has room; else it becomes the first of a gathered one. Numbers that the source
+** gives stay; others count from the first row of the gathered batch. */
+static eg_status gather(lot *l, eg_err *err) {
+    eg_batch *b = &l->batches[l->n], *to = b;
+    int k = l->n;
+    bool counts = b->numbers == NULL;
+    if (k > 0 && l->n_span[k - 1] > 0 && l->counts[k - 1] == counts &&
+        l->batches[k - 1].n_rows + b->n_sel <= EG_BATCH_ROWS)
+        to = &l->batches[--k];
+    uint32_t at = to != b ? to->n_rows : 0, n = b->n_sel;
+    int64_t first = to != b ? l->n_span[k] + l->n_behind : 0; /* of b's rows, in the span */
+    eg_status rc = to->numbers != NULL ? EG_OK : eg_batch_need_numbers(to, err);
+    if (rc == EG_OK && b->nulls != NULL && to->nulls == NULL)
+        rc = eg_batch_need_nulls(to, err);
+    if (rc != EG_OK)
+        return rc;
+    move_rows(to, at, b);
+    for (uint32_t i = 0; i < n; i++)
+        to->numbers[at + i] = counts ? first + b->sel[i] : b->numbers[b->sel[i]];
+    for (uint32_t i = 0; to->nulls != NULL && i < n; i++)
+        to->nulls[at + i] = b->nulls != NULL ? b->nulls[b->sel[i]] : 0;
+    if (to == b) {
+        l->n_before[k] = l->n_behind;
+        l->counts[k] = counts;
+        l->n++;
+    }
+    l->n_span[k] = first + b->n_rows;
+    l->n_behind = 0;
+    for (uint32_t i = at; i < at + n; i++)
+        to->sel[i] = (uint16_t)i;
+    to->n_rows = to->n_sel = at + n;
+    return EG_OK;
+}
+
 static eg_status fill_lot(slot *s) {
     lot *l = s->lot;
     int64_t end_ns = now_ns() + JOB_NS;
@@ -80,6 +149,13 @@ static eg_status fill_lot(slot *s) {
             l->n_behind += b->n_rows;
             continue;
         }
+        if (b->n_sel <= FEW_ROWS) {
+            rc = gather(l, &s->err);
+            if (rc != EG_OK)
+                return rc;
+            continue;
+        }
+        l->n_span[l->n] = 0;
         l->n_before[l->n++] = l->n_behind;
         l->n_behind = 0;
     }
@@ -148,9 +224,15 @@ static eg_status take_lot(eg_scan_ahead *a, eg_err *err) {
     return EG_OK;
 }
 
-eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, eg_err *err) {
+void eg_scan_ahead_start(eg_scan_ahead *a) {
+    open_pieces(a);
+}
+
+eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, bool *counts,
+                             eg_err *err) {
     *out = NULL;
     *n_before = 0;
+    *counts = false;
     if (a->at == a->lot->n) {
         a->n_before += a->lot->n_behind;
         a->lot->n = a->at = 0;
@@ -166,8 +248,11 @@ eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before
         }
     }
     *n_before = a->n_before + a->lot->n_before[a->at];
-    a->n_before = 0;
-    *out = &a->lot->batches[a->at++];
+    *out = &a->lot->batches[a->at];
+    int64_t n_span = a->lot->n_span[a->at];
+    a->n_before = n_span > 0 ? n_span - (*out)->n_rows : 0; /* before the next one */
+    *counts = n_span > 0 && a->lot->counts[a->at];
+    a->at++;
     return EG_OK;
 }
 

@@ -21,11 +21,17 @@ bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec);
 eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
                              eg_err *err);
 
+/* Sends the workers off before the first batch is asked for. */
+void eg_scan_ahead_start(eg_scan_ahead *a);
+
 /* The next batch that was filtered, n_sel >= 1, valid until the next call; *n_before is set
 ** to the number of rows that were read before it since the last batch, of which none
-** passed. *out is NULL where a worker is still busy after some 10 ms of work: ask the host,
-** call again. EG_DONE at the end (*n_before is set); else what the source said. */
-eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, eg_err *err);
+** passed. A batch can be of rows gathered from several, numbers and all; with *counts set these
+** numbers count from the first row that was read for it, which follows *n_before. *out is NULL
+** where a worker is still busy after some 10 ms of work: ask the host, call again. EG_DONE at
+** the end (*n_before is set); else what the source said. */
+eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, bool *counts,
+                             eg_err *err);
 
 /* Waits for the workers, closes the pieces; adds what they read to *stats. */
 void eg_scan_ahead_close(eg_scan_ahead *a, eg_scan_stats *stats);

@@ -1,6 +1,7 @@
-/* Claims of query/scan_ahead.c: read ahead or serially, a scan gives the same batches with the
-** same numbers in the same order, fails at the same row with the same words, reads not before
-** the second piece and not past a few pieces, and waits for its workers when it is closed. */
+/* Claims of query/scan_ahead.c: read ahead or serially, a scan gives the same rows with the
+** same numbers in the same order, however they are gathered into batches, fails at the same row
+** with the same words, reads not before the second piece or much of the first and not past a few
+** pieces, and waits for its workers when it is closed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ typedef struct numbers {
     int n_pieces, n_batches, at_piece;
     int fail_open, fail_piece, fail_batch; /* -1 never */
     bool is_slow;
-    int n_open, most_open; /* pieces */
+    bool is_wide, has_nulls, has_numbers; /* batches of 4,096 rows; NULLs; numbers of its own */
+    int n_open, most_open;                /* pieces */
     atomic_int n_opened, n_read;
     atomic_bool was_elsewhere; /* read on another thread than the test's */
     pthread_t home;
@@ -37,12 +39,23 @@ typedef struct number_piece {
     int64_t n_rows;
 } number_piece;
 
-static uint32_t rows_of(int piece, int batch) {
-    return (uint32_t)(piece * 7 + batch * 5) % 4;
+static uint32_t rows_of(const numbers *s, int piece, int batch) {
+    return s->is_wide ? EG_BATCH_ROWS : (uint32_t)(piece * 7 + batch * 5) % 4;
 }
 
-static int64_t number_of(int piece, int batch, uint32_t row) {
-    return ((int64_t)piece * 1000 + batch) * 4 + row;
+static int64_t number_of(const numbers *s, int piece, int batch, uint32_t row) {
+    return s->is_wide ? row * 1000 + piece * 64 + batch : ((int64_t)piece * 1000 + batch) * 4 + row;
+}
+
+static eg_status fill_extras(const numbers *s, int64_t seed, eg_batch *b, eg_err *err) {
+    eg_status rc = s->has_numbers ? eg_batch_need_numbers(b, err) : EG_OK;
+    for (uint32_t i = 0; rc == EG_OK && s->has_numbers && i < b->n_rows; i++)
+        b->numbers[i] = seed * 1000000 + i * 3;
+    if (rc == EG_OK && s->has_nulls && seed % 3 != 0)
+        rc = eg_batch_need_nulls(b, err);
+    for (uint32_t i = 0; rc == EG_OK && b->nulls != NULL && i < b->n_rows; i++)
+        b->nulls[i] = i % 7 == 0 ? EG_VECTOR_BIT(EG_VEC_TOS) : 0;
+    return rc;
 }
 
 static eg_status numbers_next(eg_piece *base, eg_batch *b, eg_err *err) {
@@ -58,13 +71,20 @@ static eg_status numbers_next(eg_piece *base, eg_batch *b, eg_err *err) {
         return EG_DONE;
     if (p->piece == s->fail_piece && p->at == s->fail_batch)
         return eg_fail(err, EG_IO, 17, "piece %d failed", p->piece);
-    b->n_rows = rows_of(p->piece, p->at);
-    for (uint32_t i = 0; i < b->n_rows; i++)
-        b->v.FLOW_SEQUENCE[i] = (uint32_t)number_of(p->piece, p->at, i);
+    b->n_rows = rows_of(s, p->piece, p->at);
+    b->nulls = NULL;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        int64_t n = number_of(s, p->piece, p->at, i);
+        b->v.FLOW_SEQUENCE[i] = (uint32_t)n;
+        b->v.TOS[i] = (uint8_t)(n * 7);
+        b->v.SRCPORT[i] = (uint16_t)(n * 11);
+        b->v.END_MS[i] = n * 13;
+    }
+    eg_status rc = fill_extras(s, p->piece * 1000 + p->at, b, err);
     p->at++;
     p->n_rows += b->n_rows;
     atomic_fetch_add(&s->n_read, 1);
-    return EG_OK;
+    return rc;
 }
 
 static void numbers_close_piece(eg_piece *base, eg_scan_stats *stats) {
@@ -120,11 +140,14 @@ static numbers make_numbers(int n_pieces, int n_batches) {
                      .home = pthread_self()};
 }
 
-static const eg_vector_set sequence = EG_VECTOR_BIT(EG_VEC_FLOW_SEQUENCE);
+/* One of each width. */
+static const eg_vector_set sequence = EG_VECTOR_BIT(EG_VEC_FLOW_SEQUENCE) |
+                                      EG_VECTOR_BIT(EG_VEC_TOS) | EG_VECTOR_BIT(EG_VEC_SRCPORT) |
+                                      EG_VECTOR_BIT(EG_VEC_END_MS);
 
 typedef struct seen {
-    uint64_t hash; /* of numbers, row numbers and batches, in order */
-    int64_t n_rows;
+    uint64_t hash; /* of values, NULLs and row numbers, in order */
+    int64_t n_rows, n_batches;
     eg_status rc;
     char words[64];
     eg_scan_stats stats;
@@ -138,10 +161,18 @@ static seen run(numbers *s, const eg_predicate *where, int n_threads) {
     eg_err err = {0};
     assert_int_equal(eg_scan_open(&s->source, &spec, (eg_poll){0}, &scan, &err), EG_OK);
     while ((out.rc = eg_scan_next(scan, &b, &err)) == EG_OK) {
-        out.hash = out.hash * 31 + b->n_sel;
+        assert_true(b->n_sel > 0);
+        out.n_batches++;
         for (uint32_t i = 0; i < b->n_sel; i++) {
-            uint64_t row = (uint64_t)b->first_row + b->sel[i];
-            out.hash = (out.hash * 31 + b->v.FLOW_SEQUENCE[b->sel[i]]) * 31 + row;
+            uint32_t row = b->sel[i];
+            uint64_t values[] = {(uint64_t)b->v.FLOW_SEQUENCE[row],
+                                 b->v.TOS[row],
+                                 b->v.SRCPORT[row],
+                                 (uint64_t)b->v.END_MS[row],
+                                 b->nulls != NULL ? b->nulls[row] : 0,
+                                 (uint64_t)eg_batch_row(b, row)};
+            for (size_t k = 0; k < sizeof values / sizeof values[0]; k++)
+                out.hash = out.hash * 31 + values[k];
         }
         out.n_rows += b->n_sel;
     }
@@ -189,6 +220,64 @@ static void batches_rows_and_numbers_are_those_of_a_serial_scan(void **state) {
     }
 }
 
+/* Of 4,096 rows of each batch, those with numbers from 1,000 x low on pass. */
+static void few_rows_of_many_batches_become_few_batches(void **state) {
+    (void)state;
+    static const int64_t rows[] = {1, 100, 1023, 1024, 1025, 4000};
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+        for (int way = 0; way < 4; way++) {
+            eg_predicate where = {0};
+            eg_err err;
+            assert_int_equal(eg_predicate_range(&where, EG_COL_FLOW_SEQUENCE,
+                                                (EG_BATCH_ROWS - rows[r]) * 1000, INT64_MAX, false,
+                                                &err),
+                             EG_OK);
+            numbers serial = make_numbers(4, 40);
+            serial.is_wide = true;
+            serial.has_nulls = way & 1;
+            serial.has_numbers = way & 2;
+            numbers s = serial;
+            seen expected = run(&serial, &where, 0), found = run(&s, &where, 2);
+            assert_int_equal(found.rc, EG_DONE);
+            assert_true(found.hash == expected.hash);
+            assert_int_equal(expected.n_batches, 160);
+            assert_int_equal(found.n_rows, 160 * rows[r]);
+            assert_memory_equal(&found.stats, &expected.stats, sizeof found.stats);
+            if (rows[r] == 100) /* the first piece's as they are, one batch each of the others' */
+                assert_true(found.n_batches >= 43 && found.n_batches <= 60);
+            if (rows[r] > 1024)
+                assert_int_equal(found.n_batches, 160);
+            eg_predicate_clear(&where);
+        }
+}
+
+/* How many pieces are opened when n_batches of the first, which has 40, were taken. */
+static int opened_after(int n_batches) {
+    eg_scan_spec spec = {.vectors = sequence, .n_threads = 2};
+    numbers s = make_numbers(4, 40);
+    s.is_wide = true;
+    eg_scan *scan;
+    const eg_batch *b;
+    eg_err err = {0};
+    assert_int_equal(eg_scan_open(&s.source, &spec, (eg_poll){0}, &scan, &err), EG_OK);
+    for (int i = 0; i < n_batches; i++) {
+        assert_int_equal(eg_scan_next(scan, &b, &err), EG_OK);
+        assert_int_equal(b->first_row, (int64_t)i * EG_BATCH_ROWS);
+    }
+    int n = atomic_load(&s.n_opened);
+    eg_scan_close(scan, NULL);
+    assert_int_equal(s.n_open, 0);
+    return n;
+}
+
+static void others_are_begun_behind_the_beginning_of_the_first_piece(void **state) {
+    (void)state;
+    assert_int_equal(opened_after(1), 1);
+    assert_int_equal(opened_after(16), 1);
+    assert_int_equal(opened_after(17), 4);
+    assert_int_equal(opened_after(39), 4);
+}
+
 static void failures_come_where_a_serial_scan_has_them(void **state) {
     (void)state;
     for (int piece = 0; piece < 6; piece++)
@@ -225,19 +314,20 @@ static void one_piece_that_is_enough_is_the_only_one_opened(void **state) {
 
 static void workers_do_not_run_away(void **state) {
     (void)state;
-    numbers s = make_numbers(100, 100);
+    numbers s = make_numbers(100, 40);
+    s.is_wide = true;
     eg_scan_spec spec = {.vectors = sequence, .n_threads = 2};
     eg_scan *scan;
     const eg_batch *b;
     assert_int_equal(eg_scan_open(&s.source, &spec, (eg_poll){0}, &scan, NULL), EG_OK);
     do
         assert_int_equal(eg_scan_next(scan, &b, NULL), EG_OK);
-    while (b->v.FLOW_SEQUENCE[b->sel[0]] < (uint32_t)number_of(1, 0, 0));
+    while (b->v.FLOW_SEQUENCE[b->sel[0]] < (uint32_t)number_of(&s, 1, 0, 0));
     const struct timespec wait = {.tv_nsec = 50000000};
     nanosleep(&wait, NULL);
     assert_in_range(s.n_opened, 2, 4);
-    assert_in_range(s.n_read, 100, 100 + 4 * 16); /* lots of eight that have rows */
-    eg_scan_close(scan, NULL);                    /* in the middle of it */
+    assert_in_range(s.n_read, 40, 40 + 4 * 16); /* lots of eight */
+    eg_scan_close(scan, NULL);                  /* in the middle of it */
     assert_int_equal(s.n_open, 0);
 }
 
@@ -291,6 +381,8 @@ static void texts_and_sources_that_ask_stay_on_one_thread(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_rows_and_numbers_are_those_of_a_serial_scan),
+        cmocka_unit_test(few_rows_of_many_batches_become_few_batches),
+        cmocka_unit_test(others_are_begun_behind_the_beginning_of_the_first_piece),
         cmocka_unit_test(failures_come_where_a_serial_scan_has_them),
         cmocka_unit_test(one_piece_that_is_enough_is_the_only_one_opened),
         cmocka_unit_test(workers_do_not_run_away),
