@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "handles.h"
+#include "lua_type.h"
 #include "row_text.h"
 
 #define CELLS_TYPE "earlgrey.cells"
@@ -90,27 +91,12 @@ static cells *push_cells(lua_State *L, uint32_t max_rows, uint32_t n_columns) {
     return c;
 }
 
-static int m_widths(lua_State *L);
-static int m_lines(lua_State *L);
-
-static void make_type(lua_State *L) {
-    static const luaL_Reg methods[] = {{"widths", m_widths}, {"lines", m_lines}, {NULL, NULL}};
-    if (luaL_newmetatable(L, CELLS_TYPE)) {
-        luaL_newlib(L, methods);
-        lua_setfield(L, -2, "__index");
-        lua_pushboolean(L, 0);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_pop(L, 1);
-}
-
 int eg_lua_stmt_cells(lua_State *L) {
     eg_lua_stmt *stmt = eg_lua_check_stmt(L, 1);
     lua_Integer max_rows = luaL_checkinteger(L, 2);
     luaL_argcheck(L, max_rows >= 1 && max_rows <= MAX_ROWS, 2, "expected 1 to 100000 rows");
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
-    make_type(L);
     luaL_Buffer b;
     int rc = eg_lua_stmt_step(L, stmt, 1);
     uint32_t n = rc == SQLITE_ROW ? (uint32_t)sqlite3_data_count(stmt->stmt) : 0;
@@ -207,4 +193,9 @@ static int m_lines(lua_State *L) {
     }
     luaL_pushresult(&b);
     return 1;
+}
+
+void eg_lua_cells_setup(lua_State *L) {
+    static const luaL_Reg methods[] = {{"widths", m_widths}, {"lines", m_lines}, {NULL, NULL}};
+    eg_lua_make_type(L, CELLS_TYPE, NULL, methods);
 }

@@ -10,4 +10,7 @@
 /* stmt:cells(n, cell) of lua/README.md. */
 int eg_lua_stmt_cells(lua_State *L);
 
+/* Makes the type of what it returns; once. */
+void eg_lua_cells_setup(lua_State *L);
+
 #endif

@@ -134,6 +134,14 @@ typedef struct json_name {
     size_t n_bytes;
 } json_name;
 
+/* The string on top, which the caller's function made. */
+static const char *check_encoded(lua_State *L) {
+    if (!lua_isstring(L, -1)) {
+        luaL_error(L, "encode gave a %s, expected a string", luaL_typename(L, -1));
+    }
+    return lua_tostring(L, -1);
+}
+
 /* Pushes the texts of the names, made by the function at 2, and an array of them that
 ** points into these. Of two columns with one name the first stays. */
 static const json_name *push_names(lua_State *L, eg_lua_stmt *stmt, int n) {
@@ -156,7 +164,7 @@ static const json_name *push_names(lua_State *L, eg_lua_stmt *stmt, int n) {
         lua_pushvalue(L, 2);
         lua_insert(L, -2);
         lua_call(L, 1, 1);
-        lua_pushfstring(L, "%s%s:", i > 0 ? "," : "", luaL_checkstring(L, -1));
+        lua_pushfstring(L, "%s%s:", i > 0 ? "," : "", check_encoded(L));
         out[i].text = lua_tolstring(L, -1, &out[i].n_bytes);
         lua_rawseti(L, names, i + 1); /* which keeps it */
         lua_pop(L, 1);
@@ -202,6 +210,7 @@ static void add_json_value(lua_State *L, luaL_Buffer *b, sqlite3_stmt *stmt, int
     eg_lua_stmt_push_value(L, stmt, column);
     lua_call(L, 1, 1);
     eg_lua_check_stmt(L, 1); /* the function may have closed it */
+    (void)check_encoded(L);
     luaL_addvalue(b);
 }
 

@@ -429,4 +429,5 @@ void eg_lua_stmt_setup(lua_State *L) {
         {NULL, NULL},
     };
     eg_lua_make_type(L, EG_LUA_STMT_TYPE, meta, methods);
+    eg_lua_cells_setup(L);
 }
