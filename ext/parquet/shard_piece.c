@@ -240,13 +240,13 @@ static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
     if (l->has_index)
         return EG_OK;
     eg_status rc = eg_pq_index_open(p->file->pq, p->group, column, &l->index, err);
-    if (rc == EG_DONE)
-        return EG_OK;
+    if (rc != EG_OK) /* the lengths of one that cannot be read are any numbers */
+        return rc == EG_DONE ? EG_OK : rc;
     const eg_pq_chunk *k = eg_pq_file_chunk(p->file->pq, p->group, column);
     p->stats.bytes_read += k->offset_index_length;
     p->stats.bytes_read += k->column_index_offset != 0 ? k->column_index_length : 0;
-    l->has_index = rc == EG_OK;
-    return rc;
+    l->has_index = true;
+    return EG_OK;
 }
 
 /* Keeps of the ranges what lies in pages that may pass the test. */
