@@ -36,7 +36,7 @@ WHERE = {
 class Constants:
     """What the filters compare with in a capture."""
 
-    address: str  # the source with the most flows
+    address: str  # a source of about a thousandth of the flows
 
     def between_ms(self, where):
         """First and last+1 millisecond of a time filter."""
