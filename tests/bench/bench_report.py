@@ -147,7 +147,7 @@ def markdown(results):
     ]
     lines += ["Left out: %s." % s for s in about["absent"]]
     lines += ["", *[t + "\n" for t in tables]]
-    lines.append("Cases lost: " + ("none." if not behind else "\n" + "\n".join("- " + b for b in behind)))
+    lines.append("Cases lost:" + (" none." if not behind else "\n" + "\n".join("- " + b for b in behind)))
     return "\n".join(lines) + "\n"
 
 
