@@ -88,9 +88,10 @@ static void kept_groups_stand_in_the_memory_of_summed_rows(void **state) {
                 add_keys(t, r, i % 2, (uint64_t)i * ROWS);
             sum_all(t);
             assert_int_equal(t->partitions[0].n_kept > 0, true);
-            /* The first round has no groups yet; each further one has as many. */
-            assert_true(round < 2 || t->n_blocks == n_blocks);
-            n_blocks = t->n_blocks;
+            /* The first round has no groups yet; each further one has as many. Chunks are divided
+            ** among lanes by chance: that is worth a block at most, not one a round. */
+            n_blocks = round < 2 ? t->n_blocks : n_blocks;
+            assert_in_range(t->n_blocks, n_blocks, n_blocks + 1);
         }
         /* Rows and groups of a round, and what lanes have in hand. */
         size_t row = row_bytes(n_words), kept = kept_row_bytes(n_words);
