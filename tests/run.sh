@@ -118,19 +118,23 @@ unit_in() { # variant wrapper…
 }
 suite_unit() { MALLOC_PERTURB_=$FILL unit_in release; }
 suite_unit_asan() { unit_in asan; }
+valgrind_one() { # unit test
+    local name said status=0
+    name=$(basename "$1")
+    valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
+        --errors-for-leak-kinds=definite,indirect "$1" >"$TMP/$name" 2>&1 || status=$?
+    if [ $status = 0 ]; then
+        pass "$name"
+    else
+        grep -vE '^\[ +(RUN|OK) ' "$TMP/$name" >"$TMP/$name.short" || true
+        said=$(fail "$name" && details "$TMP/$name.short")
+        echo "$said"
+    fi
+}
 suite_unit_valgrind() {
-    local t
-    export EARLGREY_TEST_LIGHT=1 # see tests/unit/light.h
-    for t in $(make -s print-unit VARIANT=release); do
-        if valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \
-            --errors-for-leak-kinds=definite,indirect "$t" >"$TMP/log" 2>&1; then
-            pass "$(basename "$t")"
-        else
-            fail "$(basename "$t")"
-            grep -vE '^\[ +(RUN|OK) ' "$TMP/log" >"$TMP/log2" || true
-            details "$TMP/log2"
-        fi
-    done
+    export EARLGREY_TEST_LIGHT=1 SUITE TMP # see tests/unit/light.h
+    export -f valgrind_one pass fail details
+    make -s print-unit VARIANT=release | tr ' ' '\n' | xargs -P "$JOBS" -I{} bash -c 'valgrind_one {}'
 }
 
 sql_in() { # extension [preloaded library]
@@ -282,7 +286,7 @@ suite_store_clients() { python_in tests/interop/store_clients.py; }
 suite_search_clients() { python_in tests/interop/search_clients.py; }
 
 # The longest first, so that no core is left without work at the end.
-ALL="unit_valgrind kills unit_asan unit fault_asan lua_asan lua service service_asan differential fault truncation guard
+ALL="kills unit_asan unit fault_asan lua_asan lua service service_asan differential fault truncation guard
     product bench differential_asan oracle_asan sql_asan sql style corpus parquet_testing generated oracle"
 ASAN="corpus unit_asan sql_asan lua_asan oracle_asan differential_asan fault_asan service_asan"
 
