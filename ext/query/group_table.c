@@ -93,13 +93,13 @@ static bool take_block(eg_group_table *t, member *l) {
 }
 
 chunk *eg_group_take_chunk(eg_group_table *t, member *l) {
-    if (l->n_free == 0 && l->n_block_chunks == 0 && !take_block(t, l))
+    if (l->free == NULL && l->n_block_chunks == 0 && !take_block(t, l))
         return NULL;
-    if (l->n_free == 0) {
+    chunk *c = l->free;
+    if (c == NULL) {
         l->n_block_chunks--;
         return l->block++;
     }
-    chunk *c = l->free;
     l->free = c->older;
     l->n_free--;
     return c;
@@ -108,13 +108,14 @@ chunk *eg_group_take_chunk(eg_group_table *t, member *l) {
 void eg_group_give_chunks(eg_group_table *t, member *l, chunk *list) {
     for (chunk *c = list, *older; c != NULL; c = older) {
         older = c->older;
-        c->older = l->n_free > 0 ? l->free : NULL;
+        c->older = l->free;
         l->free = c;
         if (++l->n_free < BLOCK_CHUNKS)
             continue;
         pthread_mutex_lock(&t->lock);
         t->lots[t->n_lots++] = l->free;
         pthread_mutex_unlock(&t->lock);
+        l->free = NULL;
         l->n_free = 0;
         atomic_fetch_sub(&t->n_used, 1);
     }

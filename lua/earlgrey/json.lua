@@ -3,6 +3,7 @@
 --   json.null          stands for null inside tables
 --   json.array(t)      marks a table as an array, so that an empty one is []
 --   json.is_array(v)   whether v is written as an array
+--   json.is_object(v)  whether v is written as an object
 --   json.encode(v)     raises for what JSON cannot say
 --   json.decode(text)  value | nil, message, "JSON_SYNTAX"
 --
@@ -107,6 +108,10 @@ end
 
 function M.is_array(value)
   return type(value) == "table" and is_array(value)
+end
+
+function M.is_object(value)
+  return type(value) == "table" and value ~= M.null and not is_array(value)
 end
 
 local function encode_table(t, depth)

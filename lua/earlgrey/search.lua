@@ -211,14 +211,10 @@ local function field_of(name)
   return field
 end
 
-local function is_object(value)
-  return type(value) == "table" and value ~= json.null and not json.is_array(value)
-end
-
 -- The one key of an object and its value.
 local function only(kind, object)
   local key, value = nil, nil
-  if is_object(object) then
+  if json.is_object(object) then
     key, value = next(object)
   end
   if type(key) ~= "string" or next(object, key) ~= nil then
@@ -335,7 +331,7 @@ end
 local BOOL_KEYS <const> = { must = true, filter = true, should = true, must_not = true, minimum_should_match = true, boost = true }
 
 queries["bool"] = function(w, body, depth)
-  if not is_object(body) then
+  if not json.is_object(body) then
     parsing("[bool] query malformed, no object")
   end
   for key in pairs(body) do
@@ -500,7 +496,7 @@ local function total_sql(body, from_sql, where)
 end
 
 local function make(from, index, body)
-  if not is_object(body) then
+  if not json.is_object(body) then
     parsing("the request is no object")
   end
   for key in pairs(body) do

@@ -59,14 +59,14 @@ end
 
 -- ---- parameters ----
 
+local TRUTHS <const> = { ["true"] = true, ["false"] = false }
+
 local SWITCH <const> = {
   check = function(text)
-    if text == "" or text == "true" then
+    if text == "" then
       return true
-    elseif text == "false" then
-      return false
     end
-    return nil, "true or false"
+    return TRUTHS[text], "true or false"
   end,
   schema = { type = "boolean", default = false },
 }
@@ -103,8 +103,8 @@ local OVERRIDES <const> = {
   },
   _source = {
     check = function(text)
-      if text == "true" or text == "false" then
-        return text == "true"
+      if TRUTHS[text] ~= nil then
+        return TRUTHS[text]
       end
       return list_of(text)
     end,
@@ -112,8 +112,8 @@ local OVERRIDES <const> = {
   },
   track_total_hits = {
     check = function(text)
-      if text == "true" or text == "false" then
-        return text == "true"
+      if TRUTHS[text] ~= nil then
+        return TRUTHS[text]
       end
       return WHOLE.check(text) or nil, "true, false or a whole number"
     end,
@@ -127,8 +127,7 @@ local function overridden(body, query)
   for name in pairs(OVERRIDES) do
     result[name] = query[name]
   end
-  local is_object = type(body) == "table" and body ~= json.null and not json.is_array(body)
-  if next(result) == nil or body ~= nil and not is_object then
+  if next(result) == nil or body ~= nil and not json.is_object(body) then
     return body -- no object is refused by search.lua
   end
   for name, value in pairs(body or {}) do

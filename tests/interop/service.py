@@ -15,7 +15,7 @@ import threading
 import time
 
 from report import check, connect, equal, finish
-from service_client import PROGRAM, SCRIPT, Server, is_alive, memory_kb
+from service_client import PROGRAM, SCRIPT, Server, is_alive, memory_kb, until
 
 SAMPLES = "samples"
 N_FLOWS = 8985
@@ -25,14 +25,6 @@ N_FLOWS = 8985
 def server(*options, data=SAMPLES, **more):
     with tempfile.TemporaryDirectory() as folder, Server(folder, os.path.abspath(data), *options, **more) as s:
         yield s
-
-
-def until(condition, what, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("never " + what)
-        time.sleep(0.02)
 
 
 def matches(text, pattern, what="text"):

@@ -13,6 +13,14 @@ PROGRAM = os.path.abspath(os.environ.get("EARLGREY_LUA", "./earlgrey-lua"))
 SCRIPT = os.path.abspath("scripts/server.lua")
 
 
+def until(condition, what, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("never " + what)
+        time.sleep(0.02)
+
+
 class Answer:
     def __init__(self, response, body):
         self.status, self.headers, self.body = response.status, response.headers, body

@@ -2,6 +2,7 @@
 where the original had them, and what becomes of them when that server goes away."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 
+import service_client
 from report import check, connect, equal, finish, skip
 from service_client import PROGRAM, Server
 
@@ -136,12 +138,7 @@ def service(store, *options):
             yield s
 
 
-def until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError("never " + what)
-        time.sleep(0.05)
+until = functools.partial(service_client.until, seconds=20)
 
 
 def total(s, job):

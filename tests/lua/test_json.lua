@@ -44,6 +44,9 @@ tap.case("arrays and objects, empty ones too, come back as they were", function(
   end
   tap.equal(json.is_array { 1, 2 }, true)
   tap.equal(json.is_array {}, false)
+  for value, expected in pairs { ["[]"] = false, ["[1]"] = false, ["{}"] = true, ['{"a":1}'] = true, ["null"] = false, ["7"] = false } do
+    tap.equal(json.is_object(json.decode(value)), expected, value)
+  end
 end)
 
 tap.case("null is json.null inside tables and cannot be changed", function()
