@@ -14,9 +14,16 @@
 #include "parquet/pq_delta.h"
 #include "parquet/pq_rle.h"
 
-/* A codec must take off a sixteenth, or it only costs every reader time. */
+/* A codec must take off a sixteenth, or it only costs every reader time: of pages, of the entries
+** of a dictionary. */
 static bool pays(size_t n_packed, size_t n_raw) {
     return n_packed + n_raw / 16 < n_raw;
+}
+
+/* Codes must become an eighth smaller than in as few bits as they need: a frequent byte or two is
+** not worth a codec's time. */
+static bool pays_for_codes(size_t n_packed, size_t n_stored) {
+    return n_packed + n_stored / 8 < n_stored;
 }
 
 static const uint8_t *bytes_of(const void *array, size_t i, size_t width) {
@@ -40,7 +47,11 @@ static eg_status put_page(int level, eg_pq_codec *codec, eg_pq_page_header *h,
                                       &out->packed, err);
         if (rc != EG_OK)
             return rc;
-        body = &out->packed;
+        if (h->type == EG_PQ_DICTIONARY_PAGE && out->level == EG_PQ_LEVEL_STORED &&
+            !pays(out->packed.n_bytes, raw->n_bytes))
+            out->compression = EG_PQ_UNCOMPRESSED;
+        else
+            body = &out->packed;
     }
     h->uncompressed_bytes = (int32_t)raw->n_bytes;
     h->compressed_bytes = (int32_t)body->n_bytes;
@@ -140,11 +151,12 @@ static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidat
     return EG_OK;
 }
 
-/* Chooses encoding, codec and level by the rows of the first page. */
+/* Chooses encoding, codec and level by the rows of the first page. Codes that a codec hardly makes
+** smaller than they are in as few bits as they need are stored so. */
 static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t end,
                         eg_pq_chunk_data *out, eg_err *err) {
     candidate candidates[2];
-    size_t n = list_candidates(in, candidates), least = SIZE_MAX;
+    size_t n = list_candidates(in, candidates), least = SIZE_MAX, n_stored = 0;
     bool has_literals = in->compression == EG_PQ_ZSTD && in->level == EG_PQ_LEVEL_CODES;
     for (size_t i = 0; i < n; i++) {
         encode_rows(in, candidates[i].encoding, candidates[i].bit_width, 0, end, &out->scratch);
@@ -156,6 +168,11 @@ static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_
             rc = weigh(in, codec, candidates[i], in->level, end, &least, out, err);
         if (rc != EG_OK)
             return rc;
+        n_stored = i == 0 ? out->scratch.n_bytes : n_stored;
+    }
+    if (has_literals && in->dictionary != NULL && !pays_for_codes(least, n_stored)) {
+        out->bit_width = candidates[0].bit_width;
+        out->level = EG_PQ_LEVEL_STORED;
     }
     return EG_OK;
 }

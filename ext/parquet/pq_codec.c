@@ -182,6 +182,7 @@ eg_status eg_pq_decompress(eg_pq_codec *c, int32_t compression, const uint8_t *i
 ** packs no literals in such steps: larger pages, which nobody then chooses. */
 #define LITERALS_MODE ZSTD_c_experimentalParam5
 #define LITERALS_ALWAYS 1
+#define LITERALS_NEVER 2
 
 /* A compressor of a level; NULL without memory. */
 static ZSTD_CCtx *zstd_of_level(eg_pq_codec *c, int level) {
@@ -200,9 +201,11 @@ static ZSTD_CCtx *zstd_of_level(eg_pq_codec *c, int level) {
         (void)ZSTD_CCtx_setParameter(z, ZSTD_c_minMatch, CODES_MATCH_BYTES);
         (void)ZSTD_CCtx_setParameter(z, ZSTD_c_hashLog, CODES_HASH_LOG);
     }
-    if (level == EG_PQ_LEVEL_LITERALS) {
+    if (level <= EG_PQ_LEVEL_LITERALS) {
+        bool is_stored = level == EG_PQ_LEVEL_STORED;
         (void)ZSTD_CCtx_setParameter(z, ZSTD_c_targetLength, LITERALS_STEP);
-        (void)ZSTD_CCtx_setParameter(z, LITERALS_MODE, LITERALS_ALWAYS);
+        (void)ZSTD_CCtx_setParameter(z, LITERALS_MODE,
+                                     is_stored ? LITERALS_NEVER : LITERALS_ALWAYS);
     }
     return z;
 }
@@ -210,7 +213,7 @@ static ZSTD_CCtx *zstd_of_level(eg_pq_codec *c, int level) {
 static eg_status zstd_out(eg_pq_codec *c, int level, const uint8_t *in, size_t n_in,
                           eg_pq_buffer *out, eg_err *err) {
     size_t bound = ZSTD_compressBound(n_in);
-    if (level < EG_PQ_LEVEL_LITERALS || level > ZSTD_maxCLevel())
+    if (level < EG_PQ_LEVEL_STORED || level > ZSTD_maxCLevel())
         return eg_fail(err, EG_MISUSE, -1, "ZSTD has no level %d", level);
     ZSTD_CCtx *zstd = zstd_of_level(c, level);
     if (zstd == NULL)

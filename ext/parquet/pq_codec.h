@@ -31,12 +31,14 @@ eg_status eg_pq_decompress(eg_pq_codec *c, int32_t compression, const uint8_t *i
 
 /* Levels of ZSTD for pages of codes. LITERALS packs bytes by how frequent they are, without a
 ** look at repetitions; CODES is level 1 that remembers few places and no short repetition: of
-** codes, which repeat nearby and at length or not at all, about as small in half the time. */
+** codes, which repeat nearby and at length or not at all, about as small in half the time.
+** STORED packs nothing: what comes out is a frame of the bytes as they are. */
 #define EG_PQ_LEVEL_CODES (-1)
 #define EG_PQ_LEVEL_LITERALS (-2)
+#define EG_PQ_LEVEL_STORED (-3)
 
 /* Appends the compressed form of in[0..n_in). `level` is the library's own (ZSTD
-** 1 to 19, or one of these two; GZIP 1 to 9), 0 its default; the others have none. GZIP
+** 1 to 19, or one of these three; GZIP 1 to 9), 0 its default; the others have none. GZIP
 ** writes one member. EG_UNSUPPORTED, EG_NOMEM, EG_LIMIT (over 2^31-1 bytes), EG_MISUSE (a
 ** level that does not exist) or EG_OK; on failure out is as before. */
 eg_status eg_pq_compress(eg_pq_codec *c, int32_t compression, int level, const uint8_t *in,

@@ -170,12 +170,13 @@ static void codec_refuses_others_by_name(void **state) {
     }
 }
 
-/* Both levels for codes give back what went in. Codes that repeat nowhere but are of few values
-** are packed by LITERALS; texts that begin alike need CODES. */
+/* All levels for codes give back what went in. Codes that repeat nowhere but are of few values
+** are packed by LITERALS; texts that begin alike need CODES; STORED packs nothing. */
 static void zstd_has_levels_for_codes(void **state) {
-    static const int levels[] = {EG_PQ_LEVEL_CODES, EG_PQ_LEVEL_LITERALS, 1, EG_PQ_LEVEL_CODES};
+    static const int levels[] = {EG_PQ_LEVEL_CODES, EG_PQ_LEVEL_LITERALS, 1, EG_PQ_LEVEL_CODES,
+                                 EG_PQ_LEVEL_STORED};
     static uint8_t in[2][16384];
-    size_t sizes[2][4];
+    size_t sizes[2][5];
     uint64_t seed = 1;
     for (size_t i = 0; i < sizeof in[0]; i++) {
         seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -183,7 +184,7 @@ static void zstd_has_levels_for_codes(void **state) {
         in[1][i] = "122.166.10."[i % 16 % 11] + (i % 16 > 12 ? (char)(i / 16 % 7) : 0);
     }
     for (int kind = 0; kind < 2; kind++)
-        for (int l = 0; l < 4; l++) {
+        for (int l = 0; l < 5; l++) {
             eg_pq_buffer b = {0};
             uint8_t *out;
             assert_int_equal(
@@ -200,6 +201,8 @@ static void zstd_has_levels_for_codes(void **state) {
     assert_true(sizes[0][1] < sizeof in[0] / 2 && sizes[0][1] < sizes[0][0]);
     assert_true(sizes[1][0] < sizes[1][1] / 4);
     assert_true(sizes[0][0] == sizes[0][3] && sizes[1][0] == sizes[1][3]);
+    for (int kind = 0; kind < 2; kind++)
+        assert_in_range(sizes[kind][4], sizeof in[0], sizeof in[0] + 32);
 }
 
 static void codec_refuses_levels_that_do_not_exist(void **state) {
@@ -207,7 +210,7 @@ static void codec_refuses_levels_that_do_not_exist(void **state) {
     uint8_t byte = 0;
     assert_int_equal(eg_pq_compress(*state, EG_PQ_GZIP, 10, &byte, 1, &b, NULL), EG_MISUSE);
     assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, 100, &byte, 1, &b, NULL), EG_MISUSE);
-    assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, -3, &byte, 1, &b, NULL), EG_MISUSE);
+    assert_int_equal(eg_pq_compress(*state, EG_PQ_ZSTD, -4, &byte, 1, &b, NULL), EG_MISUSE);
     assert_int_equal(b.n_bytes, 0);
     eg_pq_buffer_free(&b);
 }

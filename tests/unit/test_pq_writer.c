@@ -221,6 +221,61 @@ static void what_is_written_is_read_back_and_sound(void **state) {
                     assert_round_trip(counts[n], values[v], rows, compressions[c]);
 }
 
+/* Codes that are as good as random stand in as few bits as they need, however a codec is asked
+** for: all of the chunk where their dictionary is, too; of texts, which pack well, only they. Codes
+** of which a few are frequent are packed. */
+static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
+    enum { n_rows = 20000, n_entries = 5000, bits = 13 };
+    static uint32_t codes[2][n_rows], numbers[n_entries];
+    static char room[n_entries][16];
+    static eg_pq_bytes texts[n_entries];
+    static const uint32_t starts[] = {0, 10000};
+    uint32_t noise = 1;
+    (void)state;
+    for (uint32_t i = 0; i < n_entries; i++) {
+        noise = noise * 1664525 + 1013904223;
+        numbers[i] = i << 19 | noise >> 13;
+        texts[i].n_bytes = (uint32_t)snprintf(room[i], sizeof room[i], "192.168.10.%u", i + 1000);
+        texts[i].data = (const uint8_t *)room[i];
+    }
+    for (uint32_t i = 0; i < n_rows; i++) {
+        noise = noise * 1664525 + 1013904223;
+        codes[0][i] = (noise >> 8) % n_entries;
+        codes[1][i] = i % 8 == 0 ? codes[0][i] : 7;
+    }
+    eg_pq_chunk_input in = {.type = EG_PQ_INT32,
+                            .is_unsigned = true,
+                            .n_rows = n_rows,
+                            .page_starts = starts,
+                            .n_pages = 2,
+                            .codes = codes[0],
+                            .dictionary = numbers,
+                            .n_entries = n_entries,
+                            .compression = EG_PQ_ZSTD,
+                            .level = EG_PQ_LEVEL_CODES};
+    eg_pq_chunk_data out = {0};
+    assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
+    assert_int_equal(out.bit_width, bits);
+    assert_int_equal(out.compression, EG_PQ_UNCOMPRESSED);
+    assert_in_range(out.bytes.n_bytes, n_rows * bits / 8 + sizeof numbers,
+                    n_rows * bits / 8 + sizeof numbers + 200);
+
+    in.type = EG_PQ_BYTE_ARRAY;
+    in.dictionary = texts;
+    assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
+    assert_int_equal(out.bit_width, bits);
+    assert_int_equal(out.compression, EG_PQ_ZSTD);
+    int64_t n_codes = (int64_t)out.bytes.n_bytes - out.dictionary_bytes;
+    assert_in_range(n_codes, n_rows * bits / 8, n_rows * bits / 8 + 200);
+    assert_in_range(out.dictionary_bytes, 1, n_entries * 8);
+
+    in.codes = codes[1];
+    assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
+    n_codes = (int64_t)out.bytes.n_bytes - out.dictionary_bytes;
+    assert_in_range(n_codes, 1, n_rows * bits / 8 / 2);
+    eg_pq_chunk_free(&out);
+}
+
 static void a_descriptor_that_takes_no_more_is_told(void **state) {
     (void)state;
     eg_pq_writer *w;
@@ -238,6 +293,7 @@ static void a_descriptor_that_takes_no_more_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back_and_sound),
+        cmocka_unit_test(codes_that_a_codec_hardly_shrinks_are_stored),
         cmocka_unit_test(a_descriptor_that_takes_no_more_is_told),
     };
     return cmocka_run_group_tests(tests, open_codec, close_codec);
