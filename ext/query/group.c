@@ -163,13 +163,17 @@ static eg_status make_room(void *arg, eg_err *err) {
 
 static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err *err) {
     const run *r = arg;
+    eg_groups *g = r->groups;
+    eg_group_bound bound = {.measure = g->by.measure};
     const uint64_t *entries;
     uint32_t n;
-    eg_status rc = eg_group_table_finish(r->groups->table, lane, partition, &entries, &n, err);
-    if (rc == EG_OK && r->groups->runs != NULL)
-        rc = eg_group_runs_write(r->groups->runs, partition, entries, n, err);
+    if (r->n_top > 0)
+        bound.least = eg_group_top_least(&g->tops[lane], &g->by, r->n_top);
+    eg_status rc = eg_group_table_finish(g->table, lane, partition, bound, &entries, &n, err);
+    if (rc == EG_OK && g->runs != NULL)
+        rc = eg_group_runs_write(g->runs, partition, entries, n, err);
     else if (rc == EG_OK && r->n_top > 0)
-        rc = eg_group_top_add(&r->groups->tops[lane], &r->groups->by, r->n_top, entries, n, err);
+        rc = eg_group_top_add(&g->tops[lane], &g->by, r->n_top, entries, n, err);
     return rc;
 }
 

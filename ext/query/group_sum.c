@@ -1,4 +1,11 @@
-/* Summing the rows of one partition; keeping its groups, or spilling them. */
+/*
+** Summing the rows of one partition; keeping its groups, or spilling them.
+**
+** Where only the first groups are wanted, most rows need no sum. A partition's rows are first
+** added up in a few thousand buckets, by bits of their hash, which stay in the nearest cache: no
+** group has more than its bucket. Only rows of buckets that reach what a group must have are
+** summed by key.
+*/
 #include <stdlib.h>
 
 #include "query/group_inside.h"
@@ -46,6 +53,7 @@ typedef struct sums {
     uint32_t *slots;
     size_t mask;
     uint32_t n_groups;
+    member *lane; /* whose scratch arrays these are */
 } sums;
 
 /* The entry of a key, a new one with sums of 0 where there is none. */
@@ -66,11 +74,60 @@ static inline __attribute__((always_inline)) uint64_t *find_entry(sums *s, const
     }
 }
 
+/* Room in the index for n more groups. */
+static inline bool need_slots(sums *s, uint32_t n, size_t width) {
+    if (2 * ((size_t)s->n_groups + n) <= s->mask + 1)
+        return true;
+    s->mask = clear_slots(s->lane, 2 * ((uint64_t)s->n_groups + n));
+    s->slots = s->lane->slots;
+    for (uint32_t g = 0; s->mask != 0 && g < s->n_groups; g++) {
+        size_t i = (size_t)s->groups[g * width] & s->mask;
+        while (s->slots[i] != 0)
+            i = (i + 1) & s->mask;
+        s->slots[i] = g + 1;
+    }
+    return s->mask != 0;
+}
+
 #define AHEAD 16u /* rows that are looked up together, so that their cache misses overlap */
 
-/* Adds n rows of a partition, or groups that it kept, at most AHEAD; wide counters are in `aside`.
- */
-static inline __attribute__((always_inline)) void sum_some(const wide_counters *aside, size_t at,
+/* Rows of a partition in one list of chunks: those a lane has waiting, or the groups that the
+** partition kept. */
+typedef struct row_list {
+    chunk *newest;
+    uint32_t n_newest, n_full; /* rows in the first chunk, in each other */
+    bool is_kept;
+    const wide_counters *aside;
+} row_list;
+
+/* Lists of a partition: the kept groups', then the lanes'. */
+static inline int count_lists(const eg_group_table *t) {
+    return 1 + t->plan.n_lanes;
+}
+
+static row_list list_of(const eg_group_table *t, size_t at, int i) {
+    const partition *p = &t->partitions[at];
+    if (i == 0)
+        return (row_list){.newest = p->kept,
+                          .n_newest = (p->n_kept - 1) % t->chunk_kept + 1,
+                          .n_full = t->chunk_kept,
+                          .is_kept = true,
+                          .aside = p->wide};
+    const waiting *w = &t->lanes[i - 1]->waiting[at];
+    return (row_list){.newest = w->newest,
+                      .n_newest = t->chunk_rows - w->n_free,
+                      .n_full = t->chunk_rows,
+                      .aside = t->lanes[i - 1]->wide};
+}
+
+/* The next chunk is somewhere else: its first lines are fetched while this one is read. */
+static inline void fetch_chunk(const chunk *c) {
+    for (unsigned line = 0; c != NULL && line < 4; line++)
+        __builtin_prefetch((const uint8_t *)c + 64 * line);
+}
+
+/* Adds n rows, at most AHEAD. */
+static inline __attribute__((always_inline)) void sum_some(const row_list *from, size_t at,
                                                            const uint8_t *row, uint32_t n,
                                                            bool is_kept, sums *s,
                                                            unsigned n_words) {
@@ -91,7 +148,7 @@ static inline __attribute__((always_inline)) void sum_some(const wide_counters *
         uint64_t bytes = (uint32_t)counters, packets = counters >> 32 & UINT16_MAX;
         uint64_t *e = find_entry(s, key, n_words, width);
         if (packets == WIDE) {
-            const wide_counters *wide = &aside[bytes];
+            const wide_counters *wide = &from->aside[bytes];
             bytes = (uint64_t)wide->bytes;
             packets = (uint64_t)wide->packets;
             flows = (uint64_t)wide->flows;
@@ -102,19 +159,129 @@ static inline __attribute__((always_inline)) void sum_some(const wide_counters *
     }
 }
 
-/* Adds the rows of a list of chunks, or the groups there: n_newest in the first one, n_full in
-** each other. */
-static inline __attribute__((always_inline)) void sum_chunks(const wide_counters *aside, size_t at,
-                                                             const chunk *newest, uint32_t n_newest,
-                                                             uint32_t n_full, bool is_kept, sums *s,
-                                                             unsigned n_words) {
+/* Adds all rows of a list. */
+static inline __attribute__((always_inline)) void
+sum_list(const row_list *from, size_t at, bool is_kept, sums *s, unsigned n_words) {
     const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
-    uint32_t n_in_chunk = n_newest;
-    for (const chunk *c = newest; c != NULL; c = c->older, n_in_chunk = n_full)
+    uint32_t n_in_chunk = from->n_newest;
+    for (const chunk *c = from->newest; c != NULL; c = c->older, n_in_chunk = from->n_full) {
+        fetch_chunk(c->older);
         for (uint32_t r = 0; r < n_in_chunk; r += AHEAD) {
             uint32_t n = n_in_chunk - r < AHEAD ? n_in_chunk - r : AHEAD;
-            sum_some(aside, at, c->rows + r * step, n, is_kept, s, n_words);
+            sum_some(from, at, c->rows + r * step, n, is_kept, s, n_words);
         }
+    }
+}
+
+/* ---- only what may be among the first ------------------------------------ */
+
+#define ROWS_OF_BUCKET 16u /* on average, where there are not too many rows */
+#define LEAST_BUCKETS 16u  /* with fewer rows than these have all are summed at once */
+
+/* The weight of a partition's rows. */
+typedef struct weights {
+    uint64_t *totals; /* [n_buckets] a power of two */
+    size_t n_buckets;
+    unsigned shift; /* buckets go by the highest bits that rows have of their hash, for slots go by
+                       the lowest */
+    unsigned measure;
+    uint64_t least;
+} weights;
+
+static inline uint64_t *total_of(const weights *w, const uint8_t *row) {
+    return &w->totals[(size_t)(load64(row) >> w->shift) & (w->n_buckets - 1)];
+}
+
+/* More than any sum can be: a bucket that has it was not counted to the end. */
+#define MOST_SUM (UINT64_C(1) << 63)
+
+static void add_aside(uint64_t *total, const wide_counters *wide, unsigned measure) {
+    uint64_t n = (uint64_t)(measure == 0   ? wide->bytes
+                            : measure == 1 ? wide->packets
+                                           : wide->flows);
+    if (__builtin_add_overflow(*total, n, total) || *total > MOST_SUM)
+        *total = MOST_SUM;
+}
+
+/* Adds the measure of all rows of a list to their buckets. */
+static inline __attribute__((always_inline)) void weigh_list(const row_list *from, bool is_kept,
+                                                             const weights *w, unsigned n_words) {
+    const size_t key_bytes = row_bytes(n_words) - COUNTER_BYTES;
+    const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
+    const unsigned shift = w->measure == 0 ? 0 : w->measure == 1 ? 32 : 48;
+    const uint64_t one = w->measure == 2 && !is_kept;
+    const uint64_t mask = w->measure == 0 ? UINT32_MAX : one ? 0 : UINT16_MAX;
+    uint32_t n_in_chunk = from->n_newest;
+    for (const chunk *c = from->newest; c != NULL; c = c->older, n_in_chunk = from->n_full) {
+        const uint8_t *row = c->rows;
+        fetch_chunk(c->older);
+        for (uint32_t r = 0; r < n_in_chunk; r++, row += step) {
+            uint64_t counters = load64(row + key_bytes), *total = total_of(w, row);
+            if ((counters >> 32 & UINT16_MAX) == WIDE)
+                add_aside(total, &from->aside[(uint32_t)counters], w->measure);
+            else
+                *total += (counters >> shift & mask) + one;
+        }
+    }
+}
+
+/* Adds those rows of a list whose bucket has enough. False without memory. */
+static inline __attribute__((always_inline)) bool sum_heavy(const row_list *from, size_t at,
+                                                            bool is_kept, const weights *w, sums *s,
+                                                            unsigned n_words) {
+    const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
+    uint8_t heavy[AHEAD * (EG_GROUP_MAX_WORDS * sizeof(uint64_t) + COUNTER_BYTES + KEPT_BYTES) +
+                  sizeof(uint64_t)];
+    uint32_t n_heavy = 0, n_in_chunk = from->n_newest;
+    for (const chunk *c = from->newest; c != NULL; c = c->older, n_in_chunk = from->n_full) {
+        const uint8_t *row = c->rows;
+        fetch_chunk(c->older);
+        for (uint32_t r = 0; r < n_in_chunk; r++, row += step) {
+            if (*total_of(w, row) < w->least)
+                continue;
+            memcpy(heavy + n_heavy++ * step, row, step);
+            if (n_heavy < AHEAD)
+                continue;
+            if (!need_slots(s, n_heavy, entry_words(n_words)))
+                return false;
+            sum_some(from, at, heavy, n_heavy, is_kept, s, n_words);
+            n_heavy = 0;
+        }
+    }
+    if (!need_slots(s, n_heavy, entry_words(n_words)))
+        return false;
+    sum_some(from, at, heavy, n_heavy, is_kept, s, n_words);
+    return true;
+}
+
+/* Weighs a partition's n_rows rows. False where so many buckets have enough that all rows may as
+** well be summed. */
+static inline __attribute__((always_inline)) bool weigh(eg_group_table *t, member *l, size_t at,
+                                                        uint64_t n_rows,
+                                                        const eg_group_bound *bound, weights *w,
+                                                        unsigned n_words) {
+    unsigned bits = 0;
+    while (2u << bits <= MOST_BUCKETS && (uint64_t)ROWS_OF_BUCKET * 2 << bits <= n_rows)
+        bits++;
+    *w = (weights){.totals = l->totals,
+                   .n_buckets = (size_t)1 << bits,
+                   .shift = FIRST_BITS - bits,
+                   .measure = bound->measure,
+                   .least = bound->least < MOST_SUM ? bound->least : MOST_SUM};
+    if (w->least == 0 || w->n_buckets < LEAST_BUCKETS)
+        return false;
+    memset(w->totals, 0, w->n_buckets * sizeof *w->totals);
+    for (int i = 0; i < count_lists(t); i++) {
+        row_list from = list_of(t, at, i);
+        if (i == 0)
+            weigh_list(&from, true, w, n_words);
+        else
+            weigh_list(&from, false, w, n_words);
+    }
+    size_t n_heavy = 0;
+    for (size_t b = 0; b < w->n_buckets; b++)
+        n_heavy += w->totals[b] >= w->least;
+    return n_heavy <= w->n_buckets / 2;
 }
 
 #define READ_ENTRIES 2048 /* of an extent at once */
@@ -143,43 +310,56 @@ static eg_status sum_extents(const eg_group_table *t, const partition *p, sums *
     return rc;
 }
 
-/* Sums the partition's waiting rows and its groups in the lane's scratch array. n_words is a
-** constant where this is inlined for the usual widths. */
-static inline __attribute__((always_inline)) eg_status
-sum(eg_group_table *t, member *l, size_t at, bool is_last, unsigned n_words, sums *s, eg_err *err) {
-    partition *p = &t->partitions[at];
-    const size_t width = entry_words(n_words);
-    uint64_t n_more = rows_waiting(t, at);
-    for (uint32_t i = 0; is_last && i < p->n_extents; i++)
-        n_more += p->extents[i].n_groups;
-    n_more += p->n_kept;
-    s->groups = need_scratch(l, n_more, width);
-    s->mask = s->groups != NULL ? clear_slots(l, n_more) : 0;
-    if (s->mask == 0)
-        return eg_fail_nomem(err, "groups");
-    s->slots = l->slots;
-    s->n_groups = 0;
-    sum_chunks(p->wide, at, p->kept, (p->n_kept - 1) % t->chunk_kept + 1, t->chunk_kept, true, s,
-               n_words);
-    eg_group_give_chunks(t, l, p->kept);
-    p->kept = NULL;
-    for (int i = 0; i < t->plan.n_lanes; i++) {
-        waiting *rows = &t->lanes[i]->waiting[at];
-        sum_chunks(t->lanes[i]->wide, at, rows->newest, t->chunk_rows - rows->n_free, t->chunk_rows,
-                   false, s, n_words);
-        eg_group_give_chunks(t, l, rows->newest);
-        *rows = (waiting){0};
-    }
-    return is_last && p->n_extents > 0 ? sum_extents(t, p, s, err) : EG_OK;
+/* Adds a list of the partition: where it was weighed, its heavy rows only. */
+static inline __attribute__((always_inline)) bool add_list(const row_list *from, size_t at,
+                                                           bool is_kept, const weights *w, sums *s,
+                                                           unsigned n_words) {
+    if (w != NULL)
+        return sum_heavy(from, at, is_kept, w, s, n_words);
+    sum_list(from, at, is_kept, s, n_words);
+    return true;
 }
 
-/* Sums a partition in the lane's scratch array; with what was spilled of it where that is_last. */
-static eg_status sum_partition(eg_group_table *t, int lane, size_t at, bool is_last, sums *s,
-                               eg_err *err) {
+/* Sums the partition's waiting rows and its groups in the lane's scratch array. With a bound, for
+** the last time: with what was spilled, and without groups that are below it. n_words is a
+** constant where this is inlined for the usual widths. */
+static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, member *l, size_t at,
+                                                           const eg_group_bound *bound,
+                                                           unsigned n_words, sums *s, eg_err *err) {
+    partition *p = &t->partitions[at];
+    const uint32_t n_extents = bound != NULL ? p->n_extents : 0;
+    uint64_t n_more = rows_waiting(t, at) + p->n_kept;
+    for (uint32_t i = 0; i < n_extents; i++)
+        n_more += p->extents[i].n_groups;
+    weights weights_of, *w = &weights_of;
+    if (bound == NULL || n_extents > 0 || !weigh(t, l, at, n_more, bound, w, n_words))
+        w = NULL;
+    *s = (sums){.groups = need_scratch(l, n_more, entry_words(n_words)), .lane = l};
+    if (s->groups == NULL || (s->mask = clear_slots(l, w != NULL ? 0 : n_more)) == 0)
+        return eg_fail_nomem(err, "groups");
+    s->slots = l->slots;
+    for (int i = 0; i < count_lists(t); i++) {
+        row_list from = list_of(t, at, i);
+        bool has_room = i == 0 ? add_list(&from, at, true, w, s, n_words)
+                               : add_list(&from, at, false, w, s, n_words);
+        if (!has_room)
+            return eg_fail_nomem(err, "groups");
+        eg_group_give_chunks(t, l, from.newest);
+        if (i == 0)
+            p->kept = NULL;
+        else
+            t->lanes[i - 1]->waiting[at] = (waiting){0};
+    }
+    return n_extents > 0 ? sum_extents(t, p, s, err) : EG_OK;
+}
+
+/* Sums a partition in the lane's scratch array. */
+static eg_status sum_partition(eg_group_table *t, int lane, size_t at, const eg_group_bound *bound,
+                               sums *s, eg_err *err) {
     member *l = t->lanes[lane];
-    return t->n_words == 1   ? sum(t, l, at, is_last, 1, s, err)
-           : t->n_words == 2 ? sum(t, l, at, is_last, 2, s, err)
-                             : sum(t, l, at, is_last, t->n_words, s, err);
+    return t->n_words == 1   ? sum(t, l, at, bound, 1, s, err)
+           : t->n_words == 2 ? sum(t, l, at, bound, 2, s, err)
+                             : sum(t, l, at, bound, t->n_words, s, err);
 }
 
 /* The partition, summed, keeps nothing in memory. */
@@ -262,7 +442,7 @@ eg_status eg_group_table_sum(eg_group_table *t, int lane, size_t at, eg_err *err
     if (rows_waiting(t, at) == 0)
         return EG_OK;
     uint64_t before = kept_bytes(t, p);
-    eg_status rc = sum_partition(t, lane, at, false, &s, err);
+    eg_status rc = sum_partition(t, lane, at, NULL, &s, err);
     if (rc != EG_OK)
         return rc;
     uint64_t more = s.n_groups * kept_row_bytes(t->n_words) - before;
@@ -287,11 +467,11 @@ bool eg_group_table_spills(eg_group_table *t) {
     return t->has_spilled;
 }
 
-eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t at, const uint64_t **groups,
-                                uint32_t *n_groups, eg_err *err) {
+eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t at, eg_group_bound bound,
+                                const uint64_t **groups, uint32_t *n_groups, eg_err *err) {
     partition *p = &t->partitions[at];
     sums s;
-    eg_status rc = sum_partition(t, lane, at, true, &s, err);
+    eg_status rc = sum_partition(t, lane, at, &bound, &s, err);
     if (rc != EG_OK)
         return rc;
     keep_nothing(p);

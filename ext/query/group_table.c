@@ -7,11 +7,11 @@
 
 #include "query/group_inside.h"
 
-/* What waits at least before it is summed, and up to what size rows wait on that sums would not
-** make much smaller, where groups are dropped: so those of a large capture are hardly summed twice.
-*/
-#define LEAST_BLOCKS 16u /* 32 MiB */
-#define LARGE_BLOCKS 80u /* 160 MiB */
+/* What waits at least before it is summed. Where groups are dropped and sums would not be much
+** smaller, rows wait on up to a quarter of what may, or up to a size that is small anyway: only
+** those that may be among the first are summed, if rows can wait so long. */
+#define LEAST_BLOCKS 16u  /* 32 MiB */
+#define SMALL_BLOCKS 128u /* 256 MiB */
 
 /* Where the next rows of a partition go is fetched so far ahead: a row that waits for its cache
 ** line would make all behind it wait. */
@@ -319,6 +319,12 @@ static size_t most_blocks(const eg_group_table *t) {
     return t->plan.limit_bytes == 0 ? SIZE_MAX / 4 : most > fewest ? most : fewest;
 }
 
+/* Up to where rows wait that sums would not make much smaller. */
+static size_t large_blocks(const eg_group_table *t) {
+    size_t part = t->plan.limit_bytes == 0 ? 0 : most_blocks(t) / 4;
+    return part > SMALL_BLOCKS ? part : SMALL_BLOCKS;
+}
+
 /* After a summing: how much may wait, and what then is left for groups. As much as groups take,
 ** so that each is summed again once or twice, however many there are; blocks that are there are
 ** used. */
@@ -368,6 +374,7 @@ void eg_group_table_empty(eg_group_table *t) {
 
 eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err *err) {
     size_t at = t->tried_partition++ % N_PARTITIONS, most = most_blocks(t);
+    const size_t large = large_blocks(t);
     *is_worth = true;
     if (!t->plan.drops || atomic_load(&t->is_crowded) || t->waiting_blocks >= most)
         return EG_OK;
@@ -377,10 +384,10 @@ eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err
     if (rc != EG_OK)
         return rc;
     uint64_t bytes = kept_bytes(t, &t->partitions[at]) - before;
-    *is_worth = bytes < (t->waiting_blocks < LARGE_BLOCKS ? rows_bytes / 4 : rows_bytes / 10 * 9);
+    *is_worth = bytes < (t->waiting_blocks < large ? rows_bytes / 4 : rows_bytes / 10 * 9);
     size_t more = 2 * t->waiting_blocks;
-    if (t->waiting_blocks < LARGE_BLOCKS && more > LARGE_BLOCKS)
-        more = LARGE_BLOCKS;
+    if (t->waiting_blocks < large && more > large)
+        more = large;
     if (!*is_worth)
         t->waiting_blocks = more < most ? more : most;
     return EG_OK;

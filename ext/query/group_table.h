@@ -6,7 +6,9 @@
 ** in 13 bytes (a pair of addresses), a group until the next summing in 15, in the result it has
 ** its key words and three sums: 32 bytes.
 **
-** Where a few keys have most of the rows, these are summed at once in a small cache.
+** Where a few keys have most of the rows, these are summed at once in a small cache. Where only
+** the first groups are wanted, rows that cannot belong to one are never summed by key: see
+** group_sum.c.
 **
 ** Several threads work on it, each with a lane of its own: lanes add at once, to waiting rows of
 ** their own; partitions are summed at once, each with all lanes' rows. The two do not overlap.
@@ -71,10 +73,17 @@ void eg_group_table_empty(eg_group_table *t);
 ** them, whatever the plan says. To be asked before the first partition is finished. */
 bool eg_group_table_spills(eg_group_table *t);
 
+/* Groups whose sum of a measure (0: bytes, 1: packets, 2: flows) is below `least` may be left
+** out; 0: none. */
+typedef struct eg_group_bound {
+    unsigned measure;
+    uint64_t least;
+} eg_group_bound;
+
 /* Sums what waits in a partition, for the last time. *groups are its entries, *n_groups of
 ** them: where the plan drops them, or some were spilled, valid until the lane's next call,
 ** and no longer the table's. */
-eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t partition,
+eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t partition, eg_group_bound bound,
                                 const uint64_t **groups, uint32_t *n_groups, eg_err *err);
 
 /* Gives back what only adding and summing need, once all partitions are finished. */

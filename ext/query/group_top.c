@@ -94,6 +94,10 @@ eg_status eg_group_top_add(eg_group_top *top, const eg_group_order *o, uint32_t 
     return EG_OK;
 }
 
+uint64_t eg_group_top_least(const eg_group_top *top, const eg_group_order *o, uint32_t k) {
+    return top->n < k ? 0 : entry_at(top, o, top->heap[0])[o->layout->n_words + o->measure];
+}
+
 void eg_group_top_close(eg_group_top *top) {
     free(top->entries);
     free(top->heap);

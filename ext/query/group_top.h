@@ -28,6 +28,9 @@ typedef struct eg_group_top {
 eg_status eg_group_top_add(eg_group_top *top, const eg_group_order *o, uint32_t k,
                            const uint64_t *entries, uint32_t n, eg_err *err);
 
+/* What an entry must have of the measure to be among the first k; 0 while there are fewer. */
+uint64_t eg_group_top_least(const eg_group_top *top, const eg_group_order *o, uint32_t k);
+
 /* The i-th of the top's entries, in no particular order. */
 const uint64_t *eg_group_top_entry(const eg_group_top *top, const eg_group_order *o, uint32_t i);
 

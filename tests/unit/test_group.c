@@ -418,7 +418,8 @@ static void what_was_added_comes_back_at_forty_bytes_a_pair_at_most(void **state
             const uint64_t *e;
             uint64_t key[EG_GROUP_MAX_WORDS];
             uint32_t n;
-            assert_int_equal(eg_group_table_finish(t, (int)p % 3, p, &e, &n, NULL), EG_OK);
+            assert_int_equal(
+                eg_group_table_finish(t, (int)p % 3, p, (eg_group_bound){0}, &e, &n, NULL), EG_OK);
             n_groups += n;
             for (uint32_t i = 0; i < n; i++, e += eg_group_table_width(t)) {
                 eg_group_table_key(t, e, key);
@@ -466,7 +467,8 @@ static void few_keys_hardly_wait(void **state) {
         for (size_t p = 0; p < EG_GROUP_PARTITIONS; p++) {
             const uint64_t *e;
             uint32_t n;
-            assert_int_equal(eg_group_table_finish(t, 0, p, &e, &n, NULL), EG_OK);
+            assert_int_equal(eg_group_table_finish(t, 0, p, (eg_group_bound){0}, &e, &n, NULL),
+                             EG_OK);
             n_groups += n;
             for (uint32_t i = 0; i < n; i++, e += eg_group_table_width(t)) {
                 assert_true(e[1] == e[3] << 40);

@@ -1,5 +1,6 @@
 /* Claims of query/group_table.c and group_sum.c that no answer shows: summing uses the memory of
-** the rows that it sums, again and again. What comes out is right, whatever was kept between. */
+** the rows that it sums, again and again; where groups below a bound may be left out, most are.
+** What comes out is right, whatever was kept between. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +58,9 @@ static void check_sums(eg_group_table *t, uint64_t n_keys, int64_t n_times) {
     for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++) {
         const uint64_t *e;
         uint32_t n_groups;
-        assert_int_equal(eg_group_table_finish(t, (int)(i % 2), i, &e, &n_groups, NULL), EG_OK);
+        assert_int_equal(
+            eg_group_table_finish(t, (int)(i % 2), i, (eg_group_bound){0}, &e, &n_groups, NULL),
+            EG_OK);
         for (uint32_t g = 0; g < n_groups; g++, e += eg_group_table_width(t)) {
             uint64_t words[EG_GROUP_MAX_WORDS] = {0};
             unsigned at = t->n_words;
@@ -103,6 +106,95 @@ static void kept_groups_stand_in_the_memory_of_summed_rows(void **state) {
     free(r);
 }
 
+/* A table's rows, and what a group must have to be wanted. */
+typedef struct bounded {
+    int64_t (*bytes_of)(uint64_t key);
+    eg_group_bound bound;
+    uint64_t n_often; /* keys from 0 on that have 300 flows, not 3 */
+} bounded;
+
+#define KEYS (40 * (uint64_t)ROWS)
+
+static uint64_t flows_of(const bounded *b, uint64_t key) {
+    return key < b->n_often ? 300 : 3;
+}
+
+static int64_t largest_of_sixteen(uint64_t key) {
+    return key % 16 == 5 ? INT64_MAX / 3 : 1;
+}
+
+static void add_three_times(eg_group_table *t, const bounded *b, rows *r) {
+    const uint64_t *words[3] = {r->words[0], r->words[1], r->words[0]};
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t first = 0; first < KEYS; first += ROWS) {
+            for (uint32_t i = 0; i < ROWS; i++) {
+                r->words[0][i] = first + i;
+                r->words[1][i] = ~(first + i);
+                r->bytes[i] = b->bytes_of(first + i);
+                r->packets[i] = packets_of(first + i);
+                r->sel[i] = (uint16_t)i;
+            }
+            for (uint64_t n = first < b->n_often ? 100 : 1; n > 0; n--)
+                assert_int_equal(eg_group_table_add(t, (int)(first / ROWS % 2), words, r->bytes,
+                                                    r->packets, r->sel,
+                                                    n > 1 ? (uint32_t)b->n_often : ROWS, NULL),
+                                 EG_OK);
+        }
+        if (round == 1)
+            sum_all(t);
+    }
+}
+
+static void groups_that_reach_the_bound_come_with_few_others(void **state) {
+    (void)state;
+    static const bounded cases[] = {
+        {bytes_of, {0, UINT64_C(3) << 40}, 0},
+        {bytes_of, {1, 300000}, 0},
+        {bytes_of, {2, 300}, 100},
+        /* Buckets of several do not begin again at 0. */
+        {largest_of_sixteen, {0, INT64_MAX / 3 * UINT64_C(3)}, 0},
+    };
+    rows *r = malloc(sizeof *r);
+    assert_non_null(r);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (unsigned n_words = 1; n_words <= 3; n_words++) {
+            const bounded *b = &cases[c];
+            const eg_group_plan plan = {.n_words = n_words, .n_lanes = 2, .drops = true};
+            uint64_t n_wanted = 0, n_found = 0, n_others = 0;
+            eg_group_table *t;
+            assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+            add_three_times(t, b, r);
+            assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+            for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++) {
+                const uint64_t *e;
+                uint32_t n;
+                assert_int_equal(eg_group_table_finish(t, (int)(i % 2), i, b->bound, &e, &n, NULL),
+                                 EG_OK);
+                for (uint32_t g = 0; g < n; g++, e += eg_group_table_width(t)) {
+                    uint64_t words[EG_GROUP_MAX_WORDS] = {0};
+                    eg_group_table_key(t, e, words);
+                    uint64_t flows = flows_of(b, words[0]);
+                    assert_int_equal(e[n_words], (int64_t)flows * b->bytes_of(words[0]));
+                    assert_int_equal(e[n_words + 1], (int64_t)flows * packets_of(words[0]));
+                    assert_int_equal(e[n_words + 2], flows);
+                    bool is_wanted = e[n_words + b->bound.measure] >= b->bound.least;
+                    n_found += is_wanted;
+                    n_others += !is_wanted;
+                }
+            }
+            for (uint64_t key = 0; key < KEYS; key++) {
+                uint64_t flows = flows_of(b, key);
+                uint64_t sums[] = {flows * (uint64_t)b->bytes_of(key),
+                                   flows * (uint64_t)packets_of(key), flows};
+                n_wanted += sums[b->bound.measure] >= b->bound.least;
+            }
+            assert_int_equal(n_found, n_wanted);
+            assert_in_range(n_others, 0, KEYS * 2 / 3);
+            eg_group_table_close(t);
+        }
+    free(r);
+}
+
 static void chunks_go_round_between_lanes(void **state) {
     (void)state;
     const eg_group_plan plan = {.n_words = 1, .n_lanes = 2};
@@ -127,6 +219,7 @@ static void chunks_go_round_between_lanes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_groups_stand_in_the_memory_of_summed_rows),
+        cmocka_unit_test(groups_that_reach_the_bound_come_with_few_others),
         cmocka_unit_test(chunks_go_round_between_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
