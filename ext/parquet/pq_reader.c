@@ -5,6 +5,7 @@
 
 #define READ_AHEAD ((size_t)64 << 10)   /* read at once where pages are read one after another */
 #define HEADER_BYTES ((size_t)256)      /* as much as most page headers are */
+#define SPARE_PART 8                    /* of what a buffer needs, more */
 #define HEADER_LIMIT ((size_t)16 << 20) /* longest page header: statistics can be texts */
 
 struct eg_pq_reader {
@@ -41,22 +42,27 @@ struct eg_pq_reader {
 
 /* ---- Memory and bytes */
 
-/* Makes sure of `need` bytes (at least one); old contents are lost. */
+/* Makes sure of `need` bytes (at least one); old contents are lost. There are some to spare, if the
+** budget allows it: dictionaries of a column differ little, and memory that was used before costs
+** no page faults. */
 static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *err) {
     need += need == 0;
     if (need <= b->capacity)
         return EG_OK;
+    size_t wanted = need + need / SPARE_PART;
     /* The old block goes first: both at once would count against the budget. */
     eg_pq_file_give(r->file, b->capacity);
     free(b->data);
     b->data = NULL;
     b->capacity = 0;
-    eg_status rc = eg_pq_file_take(r->file, need, err);
+    eg_status rc = eg_pq_file_take(r->file, wanted, err);
+    if (rc != EG_OK && wanted > need)
+        rc = eg_pq_file_take(r->file, wanted = need, err);
     if (rc != EG_OK)
         return rc;
-    rc = eg_pq_block_reserve(b, need, err);
+    rc = eg_pq_block_reserve(b, wanted, err);
     if (rc != EG_OK)
-        eg_pq_file_give(r->file, need);
+        eg_pq_file_give(r->file, wanted);
     return rc;
 }
 
@@ -178,11 +184,12 @@ static eg_status start(eg_pq_reader *r, eg_err *err) {
 static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
     const eg_pq_page_header *h = &r->dictionary_header;
     size_t n_raw = (size_t)h->compressed_bytes, n_body = (size_t)h->uncompressed_bytes;
+    bool is_body = r->chunk->codec == EG_PQ_UNCOMPRESSED && n_raw == n_body;
     eg_pq_place at = place(r);
     at.offset = r->dictionary_pos;
     eg_err cause;
     eg_status rc = reserve(r, &r->dictionary_raw, n_raw, err);
-    if (rc == EG_OK)
+    if (rc == EG_OK && !is_body)
         rc = reserve(r, &r->dictionary_body, n_body, err);
     if (rc == EG_OK)
         rc = eg_pq_file_read(r->file, r->dictionary_pos + (int64_t)r->dictionary_n_head,
@@ -193,13 +200,15 @@ static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
         return rc;
     r->counts.bytes_read += (int64_t)n_raw;
     r->counts.pages++;
-    rc = eg_pq_decompress(r->codec, r->chunk->codec, r->dictionary_raw.data, n_raw,
-                          r->dictionary_body.data, n_body, &cause);
+    const uint8_t *body = is_body ? r->dictionary_raw.data : r->dictionary_body.data;
+    if (!is_body)
+        rc = eg_pq_decompress(r->codec, r->chunk->codec, r->dictionary_raw.data, n_raw,
+                              r->dictionary_body.data, n_body, &cause);
     if (rc != EG_OK)
         return eg_pq_place_fail(&at, rc, err, "%s", cause.msg);
     if ((rc = reserve(r, &r->dictionary_values, r->n_dictionary_bytes, err)) == EG_OK)
-        rc = eg_pq_dictionary_read(r->column, h, r->dictionary_body.data, n_body,
-                                   r->dictionary_values.data, &at, &r->dictionary, err);
+        rc = eg_pq_dictionary_read(r->column, h, body, n_body, r->dictionary_values.data, &at,
+                                   &r->dictionary, err);
     r->is_loaded = rc == EG_OK;
     return rc;
 }

@@ -573,16 +573,16 @@ static eg_status translate(const eg_shard_column *c, const void *values, size_t 
 
 /* ---- dictionaries ------------------------------------------------------- */
 
-/* Makes sure of room; old contents are lost. */
+/* Makes sure of room, with some to spare; old contents are lost. */
 static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *err) {
     if (need <= *capacity)
         return EG_OK;
     free(*block);
     *capacity = 0;
-    *block = malloc(need);
+    *block = malloc(need + need / 8);
     if (*block == NULL)
         return eg_fail_nomem(err, "a translated dictionary");
-    *capacity = need;
+    *capacity = need + need / 8;
     return EG_OK;
 }
 
