@@ -17,14 +17,17 @@
 #define BLOCK_BYTES (BLOCK_CHUNKS * sizeof(chunk))
 
 /* A waiting row is the low 56 bits of its first key word (the high ones are the partition),
-** its other key words, 32 bits of bytes and 16 of packets. Counters that need more stand
-** aside; the row has WIDE packets and their number instead of bytes. It is written by 8
-** bytes, so that two more behind it are touched. */
+** its other key words, 32 bits of bytes, 13 of packets, and 3 of the flows less one: neighbours
+** of one key wait as one row. Counters that need more stand aside; the row has ROW_WIDE packets
+** and their number instead of bytes. It is written by 8 bytes, so that two more behind it are
+** touched. A kept group has 16 bits of packets, WIDE where its sums stand aside, and of flows. */
 #define FIRST_BITS 56
 #define FIRST_MASK ((UINT64_C(1) << FIRST_BITS) - 1)
 #define FIRST_BYTES (FIRST_BITS / 8)
 #define COUNTER_BYTES 6
-#define KEPT_BYTES 2 /* more that a kept group takes: 16 bits of flows */
+#define ROW_FLOWS_SHIFT 45
+#define ROW_WIDE UINT64_C(0x1fff)
+#define KEPT_BYTES 2 /* more that a kept group takes */
 #define SPILL_OVER 2
 #define WIDE UINT16_MAX
 typedef struct wide_counters {
@@ -74,6 +77,7 @@ typedef struct member {
     wide_counters *wide; /* [n_wide] of waiting rows */
     uint64_t *cache;     /* [CACHE_ENTRIES] entries, one with 0 flows is free; NULL before */
     uint64_t n_tried, n_absorbed; /* rows since the last summing */
+    uint64_t n_to_join, n_joined; /* rows since then that were held against the one before */
     uint16_t left[MAX_ROWS];      /* rows of a batch that the cache did not absorb */
     uint32_t *slots;       /* scratch index over one partition's groups: number + 1, 0 free */
     uint64_t *scratch;     /* one partition's groups while they are summed */
@@ -118,6 +122,15 @@ struct eg_group_table {
     partition partitions[N_PARTITIONS];
     member *lanes[]; /* [plan.n_lanes], each owned */
 };
+
+static inline uint64_t row_packets(uint64_t counters) {
+    return counters >> 32 & ROW_WIDE;
+}
+
+/* Flows less one. */
+static inline uint64_t row_flows(uint64_t counters) {
+    return counters >> ROW_FLOWS_SHIFT & 7;
+}
 
 static inline size_t entry_words(unsigned n_words) {
     return n_words + 3u;

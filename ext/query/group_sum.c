@@ -144,10 +144,11 @@ static inline __attribute__((always_inline)) void sum_some(const row_list *from,
         key[0] = (load64(row) & FIRST_MASK) | (uint64_t)at << FIRST_BITS;
         for (unsigned w = 1; w < n_words; w++)
             key[w] = load64(row + FIRST_BYTES + 8 * (w - 1));
-        uint64_t counters = load64(row + key_bytes), flows = is_kept ? counters >> 48 : 1;
-        uint64_t bytes = (uint32_t)counters, packets = counters >> 32 & UINT16_MAX;
+        uint64_t counters = load64(row + key_bytes), bytes = (uint32_t)counters;
+        uint64_t packets = is_kept ? counters >> 32 & WIDE : row_packets(counters);
+        uint64_t flows = is_kept ? counters >> 48 : row_flows(counters) + 1;
         uint64_t *e = find_entry(s, key, n_words, width);
-        if (packets == WIDE) {
+        if (packets == (is_kept ? WIDE : ROW_WIDE)) {
             const wide_counters *wide = &from->aside[bytes];
             bytes = (uint64_t)wide->bytes;
             packets = (uint64_t)wide->packets;
@@ -208,16 +209,17 @@ static inline __attribute__((always_inline)) void weigh_list(const row_list *fro
                                                              const weights *w, unsigned n_words) {
     const size_t key_bytes = row_bytes(n_words) - COUNTER_BYTES;
     const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
-    const unsigned shift = w->measure == 0 ? 0 : w->measure == 1 ? 32 : 48;
-    const uint64_t one = w->measure == 2 && !is_kept;
-    const uint64_t mask = w->measure == 0 ? UINT32_MAX : one ? 0 : UINT16_MAX;
+    const uint64_t wide = is_kept ? WIDE : ROW_WIDE, one = w->measure == 2 && !is_kept;
+    const unsigned flows_shift = is_kept ? 48 : ROW_FLOWS_SHIFT;
+    const unsigned shift = w->measure == 0 ? 0 : w->measure == 1 ? 32 : flows_shift;
+    const uint64_t mask = w->measure == 0 ? UINT32_MAX : w->measure == 1 ? wide : one ? 7 : WIDE;
     uint32_t n_in_chunk = from->n_newest;
     for (const chunk *c = from->newest; c != NULL; c = c->older, n_in_chunk = from->n_full) {
         const uint8_t *row = c->rows;
         fetch_chunk(c->older);
         for (uint32_t r = 0; r < n_in_chunk; r++, row += step) {
             uint64_t counters = load64(row + key_bytes), *total = total_of(w, row);
-            if ((counters >> 32 & UINT16_MAX) == WIDE)
+            if ((counters >> 32 & wide) == wide)
                 add_aside(total, &from->aside[(uint32_t)counters], w->measure);
             else
                 *total += (counters >> shift & mask) + one;

@@ -24,6 +24,10 @@
 #define CACHE_ENTRIES (1u << CACHE_BITS)
 #define TRIAL_ROWS 8192u
 
+/* Neighbours of one key are joined where at least so many are: shards are in the order of source
+** addresses. Of fewer, asking costs more. */
+#define JOINED_PART 2
+
 /* ---- hashing ------------------------------------------------------------ */
 
 /* A bijection of 64 bits (two rounds of xor-shift and odd multiplication). */
@@ -144,7 +148,7 @@ static eg_status put_aside(eg_group_table *t, member *l, wide_counters counters,
         l->wide = wide;
         l->wide_capacity = capacity;
     }
-    *instead = (uint64_t)WIDE << 32 | l->n_wide;
+    *instead = ROW_WIDE << 32 | l->n_wide;
     l->wide[l->n_wide++] = counters;
     if (l->n_wide >= MAX_WIDE)
         atomic_store_explicit(&t->is_crowded, true, memory_order_relaxed);
@@ -174,17 +178,48 @@ typedef struct rows {
     uint32_t n;
 } rows;
 
-/* Has them wait in their partitions. */
-static inline __attribute__((always_inline)) eg_status
-scatter(eg_group_table *t, member *l, unsigned n_words, bool has_left, const rows *r, eg_err *err) {
+static inline bool same_words(const uint64_t *const *words, unsigned n_words, uint32_t i,
+                              uint32_t k) {
+    for (unsigned w = 0; w < n_words; w++)
+        if (words[w][i] != words[w][k])
+            return false;
+    return true;
+}
+
+/* Adds counters of a flow to those of a row, if there is room. */
+static inline bool join(uint8_t *row_counters, uint64_t counters) {
+    uint64_t had = load64(row_counters);
+    uint64_t bytes = (uint64_t)(uint32_t)had + (uint32_t)counters;
+    uint64_t packets = row_packets(had) + row_packets(counters), flows = row_flows(had) + 1;
+    if ((bytes >> 32) != 0 || packets >= ROW_WIDE || flows > 7)
+        return false;
+    store64(row_counters, flows << ROW_FLOWS_SHIFT | packets << 32 | bytes);
+    return true;
+}
+
+/* Has them wait in their partitions; with `joins`, one of the same key as the one before in its
+** row. */
+static inline __attribute__((always_inline)) eg_status scatter_rows(eg_group_table *t, member *l,
+                                                                    unsigned n_words, bool has_left,
+                                                                    bool joins, const rows *r,
+                                                                    eg_err *err) {
+    const size_t key_bytes = row_bytes(n_words) - COUNTER_BYTES;
+    uint8_t *last_row = NULL;
+    uint32_t last = 0;
     for (uint32_t k = 0; k < r->n; k++) {
         uint32_t i = has_left ? r->left[k] : k;
+        uint64_t bytes = (uint64_t)r->bytes[r->sel[i]], packets = (uint64_t)r->packets[r->sel[i]];
+        uint64_t counters = packets << 32 | bytes;
+        bool is_wide = (bytes >> 32) != 0 || packets >= ROW_WIDE;
+        if (joins && last_row != NULL && same_words(r->words, n_words, i, last) && !is_wide &&
+            join(last_row + key_bytes, counters)) {
+            l->n_joined++;
+            continue;
+        }
         uint64_t hash = hash_of(t, n_words, r->words, i);
         waiting *at = &l->waiting[partition_of(hash)];
         eg_status rc = need_row(t, l, at, err);
-        uint64_t bytes = (uint64_t)r->bytes[r->sel[i]], packets = (uint64_t)r->packets[r->sel[i]];
-        uint64_t counters = packets << 32 | bytes;
-        if (rc == EG_OK && ((bytes >> 32) != 0 || packets >= WIDE))
+        if (rc == EG_OK && is_wide)
             rc = put_aside(t, l, (wide_counters){(int64_t)bytes, (int64_t)packets, 1}, &counters,
                            err);
         if (rc != EG_OK)
@@ -194,11 +229,22 @@ scatter(eg_group_table *t, member *l, unsigned n_words, bool has_left, const row
         store64(row, hash);
         for (unsigned w = 1; w < n_words; w++)
             store64(row + FIRST_BYTES + 8 * (w - 1), r->words[w][i]);
-        store64(row + row_bytes(n_words) - COUNTER_BYTES, counters);
+        store64(row + key_bytes, counters);
         at->row = row + row_bytes(n_words);
         at->n_free--;
+        last_row = row;
+        last = i;
     }
     return EG_OK;
+}
+
+static inline __attribute__((always_inline)) eg_status
+scatter(eg_group_table *t, member *l, unsigned n_words, bool has_left, const rows *r, eg_err *err) {
+    bool joins = l->n_to_join < TRIAL_ROWS || l->n_joined >= l->n_to_join / JOINED_PART;
+    if (!joins)
+        return scatter_rows(t, l, n_words, has_left, false, r, err);
+    l->n_to_join += r->n;
+    return scatter_rows(t, l, n_words, has_left, true, r, err);
 }
 
 static inline bool is_key(const uint64_t *e, uint64_t hash, unsigned n_words,
@@ -367,6 +413,7 @@ void eg_group_table_empty(eg_group_table *t) {
     for (int i = 0; i < t->plan.n_lanes; i++) {
         t->lanes[i]->n_wide = 0;
         t->lanes[i]->n_tried = t->lanes[i]->n_absorbed = 0;
+        t->lanes[i]->n_to_join = t->lanes[i]->n_joined = 0;
     }
     atomic_store(&t->is_crowded, false);
     set_limits(t);

@@ -6,7 +6,8 @@
 ** in 13 bytes (a pair of addresses), a group until the next summing in 15, in the result it has
 ** its key words and three sums: 32 bytes.
 **
-** Where a few keys have most of the rows, these are summed at once in a small cache. Where only
+** Where a few keys have most of the rows, these are summed at once in a small cache; where most
+** rows have the key of the one before, they wait in its row. Where only
 ** the first groups are wanted, rows that cannot belong to one are never summed by key: see
 ** group_sum.c.
 **

@@ -195,6 +195,63 @@ static void groups_that_reach_the_bound_come_with_few_others(void **state) {
     free(r);
 }
 
+/* A row has room for 8 flows, 2^32 - 1 bytes and 8190 packets; more wait in the next, or aside. */
+static void neighbours_of_one_key_wait_in_one_row(void **state) {
+    (void)state;
+    static const struct {
+        int64_t bytes, packets;
+        uint64_t rows_of_twenty;
+    } cases[] = {
+        {100, 2, 3},     {INT64_C(1) << 30, 2, 7},  {100, 3000, 10},
+        {100, 8191, 20}, {INT64_C(1) << 32, 1, 20},
+    };
+    const uint64_t n_keys = 10000;
+    rows *r = malloc(sizeof *r);
+    assert_non_null(r);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (unsigned n_words = 1; n_words <= 3; n_words++) {
+            const eg_group_plan plan = {.n_words = n_words, .n_lanes = 1};
+            const uint64_t *words[3] = {r->words[0], r->words[1], r->words[0]};
+            eg_group_table *t;
+            uint64_t n_groups = 0, n_waiting = 0;
+            assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+            for (uint64_t at = 0; at < 20 * n_keys; at += 4000) {
+                for (uint32_t i = 0; i < 4000; i++) {
+                    /* Of two words only the second differs, too. */
+                    r->words[0][i] = n_words > 1 ? 5 : (at + i) / 20;
+                    r->words[1][i] = (at + i) / 20;
+                    r->bytes[i] = cases[c].bytes;
+                    r->packets[i] = cases[c].packets;
+                    r->sel[i] = (uint16_t)i;
+                }
+                assert_int_equal(
+                    eg_group_table_add(t, 0, words, r->bytes, r->packets, r->sel, 4000, NULL),
+                    EG_OK);
+            }
+            for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++)
+                n_waiting += rows_waiting(t, i);
+            /* What the cache of few keys and its trial take is not here. */
+            assert_in_range(n_waiting, n_keys * cases[c].rows_of_twenty * 3 / 4,
+                            n_keys * cases[c].rows_of_twenty);
+            assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+            for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++) {
+                const uint64_t *e;
+                uint32_t n;
+                assert_int_equal(eg_group_table_finish(t, 0, i, (eg_group_bound){0}, &e, &n, NULL),
+                                 EG_OK);
+                for (uint32_t g = 0; g < n; g++, e += eg_group_table_width(t)) {
+                    assert_int_equal(e[n_words], 20 * cases[c].bytes);
+                    assert_int_equal(e[n_words + 1], 20 * cases[c].packets);
+                    assert_int_equal(e[n_words + 2], 20);
+                }
+                n_groups += n;
+            }
+            assert_int_equal(n_groups, n_keys);
+            eg_group_table_close(t);
+        }
+    free(r);
+}
+
 static void chunks_go_round_between_lanes(void **state) {
     (void)state;
     const eg_group_plan plan = {.n_words = 1, .n_lanes = 2};
@@ -220,6 +277,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_groups_stand_in_the_memory_of_summed_rows),
         cmocka_unit_test(groups_that_reach_the_bound_come_with_few_others),
+        cmocka_unit_test(neighbours_of_one_key_wait_in_one_row),
         cmocka_unit_test(chunks_go_round_between_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
