@@ -609,9 +609,20 @@ eg_status eg_pq_decode_page_header(eg_pq_thrift *r, eg_pq_page_header *out) {
 
 static void decode_page_location(eg_pq_thrift *r, eg_pq_page_location *out) {
     static const uint8_t fields[] = {[1] = W_I64, [2] = W_I32, [3] = W_I64};
+    static const uint8_t heads[] = {0x10 | W_I64, 0x10 | W_I32, 0x10 | W_I64};
     int16_t id = 0;
     eg_pq_wire wire;
     uint32_t seen = 0;
+    int64_t numbers[3];
+    size_t start = r->pos;
+    /* A lookup reads thousands of these, and all writers give all three. */
+    if (eg_pq_thrift_ints(r, heads, 3, numbers)) {
+        *out = (eg_pq_page_location){
+            .offset = numbers[0], .compressed_bytes = (int32_t)numbers[1], .first_row = numbers[2]};
+        if (numbers[1] == out->compressed_bytes)
+            return;
+        r->pos = start; /* for the message */
+    }
     if (!eg_pq_thrift_enter(r))
         return;
     while ((wire = NEXT(fields)) != EG_PQ_WIRE_STOP) {

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VARINT_BYTES 10 /* most that a number of 64 bits takes */
+
 void eg_pq_thrift_init(eg_pq_thrift *r, const uint8_t *data, size_t n_bytes, const char *file,
                        const char *what, int64_t base_off, eg_err *err) {
     *r = (eg_pq_thrift){.data = data,
@@ -43,8 +45,29 @@ static uint8_t take_byte(eg_pq_thrift *r) {
     return need(r, 1) ? r->data[r->pos++] : 0;
 }
 
+/* A varint at p, of which VARINT_BYTES can be looked at. NULL where it is longer than 63 bits,
+** else what is behind it. */
+static const uint8_t *short_varint(const uint8_t *p, uint64_t *out) {
+    uint64_t v = 0;
+    for (unsigned shift = 0; shift < 63; shift += 7) {
+        v |= (uint64_t)(*p & 0x7f) << shift;
+        if (*p++ < 0x80) {
+            *out = v;
+            return p;
+        }
+    }
+    return NULL;
+}
+
 static uint64_t take_varint(eg_pq_thrift *r) {
     uint64_t v = 0;
+    if (r->status == EG_OK && r->n_bytes - r->pos >= VARINT_BYTES) {
+        const uint8_t *end = short_varint(r->data + r->pos, &v);
+        if (end != NULL) {
+            r->pos = (size_t)(end - r->data);
+            return v;
+        }
+    }
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint8_t b = take_byte(r);
         if (shift == 63 && b > 1)
@@ -121,6 +144,23 @@ eg_pq_wire eg_pq_thrift_field(eg_pq_thrift *r, int16_t *id, const uint8_t *types
         eg_pq_thrift_skip(r, wire);
     }
     return wire;
+}
+
+bool eg_pq_thrift_ints(eg_pq_thrift *r, const uint8_t *heads, size_t n, int64_t *out) {
+    size_t most = n * (1 + VARINT_BYTES) + 1;
+    if (r->status != EG_OK || r->n_bytes - r->pos < most)
+        return false;
+    const uint8_t *p = r->data + r->pos;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t v;
+        if (*p != heads[i] || (p = short_varint(p + 1, &v)) == NULL)
+            return false;
+        out[i] = eg_pq_unzigzag(v);
+    }
+    if (*p != EG_PQ_WIRE_STOP)
+        return false;
+    r->pos = (size_t)(p + 1 - r->data);
+    return true;
 }
 
 bool eg_pq_thrift_bool(eg_pq_thrift *r, eg_pq_wire wire) {

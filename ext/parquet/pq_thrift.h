@@ -77,6 +77,10 @@ eg_pq_wire eg_pq_thrift_next(eg_pq_thrift *r, int16_t *id);
 ** known ones of another type (other programs' own fields), are passed over. */
 eg_pq_wire eg_pq_thrift_field(eg_pq_thrift *r, int16_t *id, const uint8_t *types, size_t n_types);
 
+/* Reads a whole struct of n whole numbers, as a writer of all of them puts it: heads[i] is the
+** byte before number i. False where it is anything else or near the end: nothing was read. */
+bool eg_pq_thrift_ints(eg_pq_thrift *r, const uint8_t *heads, size_t n, int64_t *out);
+
 /* The value of a field of the wire type given; another type than the function's
 ** is EG_CORRUPT. */
 bool eg_pq_thrift_bool(eg_pq_thrift *r, eg_pq_wire wire);

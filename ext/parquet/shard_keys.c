@@ -2,6 +2,7 @@
 
 #include <libdeflate.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "parquet/pq_delta.h"
@@ -13,6 +14,7 @@
 #define BLOCK 128u         /* differences in a block, as pq_delta.c writes them */
 #define MINI 32u           /* in a miniblock of it */
 #define MINIS (BLOCK / MINI)
+#define SLACK_BYTES 16 /* behind what was read, for loads */
 
 /* Where a block's differences are. */
 typedef struct block {
@@ -128,11 +130,13 @@ eg_status eg_shard_keys_read(eg_shard_keys *k, eg_pq_file *f, uint32_t row_group
                                 "expected offset, length and CRC in the file" IN_KEY, err);
     if (n_entries > FREE_ENTRIES && n_entries / ENTRIES_OF_BYTE > n_raw)
         return EG_DONE;
-    eg_status rc = eg_pq_block_reserve(&k->raw, (size_t)n_raw + 1, err);
+    eg_status rc = eg_pq_block_reserve(&k->raw, (size_t)n_raw + SLACK_BYTES, err);
     if (rc == EG_OK)
         rc = eg_pq_file_read(f, offset, k->raw.data, (size_t)n_raw, err);
     if (rc != EG_OK)
         return rc;
+    k->n_raw = (size_t)n_raw;
+    memset(k->raw.data + n_raw, 0, SLACK_BYTES);
     k->bytes_read += n_raw;
     if (libdeflate_crc32(0, k->raw.data, (size_t)n_raw) != (uint32_t)crc)
         return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, offset,
@@ -146,14 +150,41 @@ eg_status eg_shard_keys_read(eg_shard_keys *k, eg_pq_file *f, uint32_t row_group
 
 /* ---- keys --------------------------------------------------------------- */
 
+/* Where nothing more may be loaded: numbers are, 8 bytes at a time, from inside of raw. */
+static const uint8_t *end_of_raw(const eg_shard_keys *k) {
+    return k->raw.data + k->n_raw + SLACK_BYTES;
+}
+
 /* The first n differences of a block, without min_delta. */
 static void unpack(const eg_shard_keys *k, const block *b, uint32_t *deltas, uint32_t n) {
     const uint8_t *widths = k->raw.data + b->at, *p = widths + MINIS;
     for (uint32_t m = 0; m * MINI < n; m++) {
         uint32_t n_here = n - m * MINI < MINI ? n - m * MINI : MINI;
-        eg_pq_unpack_unchecked(p, p + MINI / 8 * widths[m], widths[m], deltas + m * MINI, n_here);
+        eg_pq_unpack_unchecked(p, end_of_raw(k), widths[m], deltas + m * MINI, n_here);
         p += MINI / 8 * (size_t)widths[m];
     }
+}
+
+/* The sum of numbers [first, end) of a miniblock. */
+static uint64_t sum_packed(const uint8_t *p, uint32_t width, uint32_t first, uint32_t end) {
+    uint64_t sum = 0, mask = ((uint64_t)1 << width) - 1;
+    for (uint32_t bit = first * width; bit < end * width; bit += width)
+        sum += eg_le64(p + bit / 8) >> bit % 8 & mask;
+    return sum;
+}
+
+/* The sum of the differences [first, end) of a block. */
+static uint64_t sum_deltas(const eg_shard_keys *k, const block *b, uint32_t first, uint32_t end) {
+    const uint8_t *widths = k->raw.data + b->at, *p = widths + MINIS;
+    uint64_t sum = (uint64_t)b->min_delta * (end - first);
+    for (uint32_t m = 0; m * MINI < end; m++) {
+        uint32_t lo = first > m * MINI ? first - m * MINI : 0;
+        uint32_t hi = end - m * MINI < MINI ? end - m * MINI : MINI;
+        if (lo < hi)
+            sum += sum_packed(p, widths[m], lo, hi);
+        p += MINI / 8 * (size_t)widths[m];
+    }
+    return sum;
 }
 
 /* Decodes a block's keys, less the first one. False where they do not end at the anchor. */
@@ -195,16 +226,17 @@ bool eg_shard_keys_at(const eg_shard_keys *k, uint32_t entry, int64_t *key) {
     }
     if (entry == 0)
         return true;
-    uint32_t b = (entry - 1) / BLOCK, n = (entry - 1) % BLOCK + 1;
+    /* From the anchor that is nearer, with as many differences. */
+    uint32_t b = (entry - 1) / BLOCK, n = (entry - 1) % BLOCK + 1,
+             n_left = k->n_entries - 1 - entry;
     const block *at = (const block *)(void *)k->blocks.data + b;
-    uint32_t deltas[BLOCK];
-    uint64_t sum = (b > 0 ? anchor(k, b - 1) : 0) + (uint64_t)at->min_delta * n;
-    unpack(k, at, deltas, n);
-    for (uint32_t i = 0; i < n; i++)
-        sum += deltas[i];
-    if (sum > anchor(k, b))
+    uint32_t lo = b > 0 ? anchor(k, b - 1) : 0, hi = anchor(k, b);
+    uint32_t n_behind = n_left < BLOCK - n ? n_left : BLOCK - n;
+    bool is_lower = n <= n_behind;
+    uint64_t sum = is_lower ? sum_deltas(k, at, 0, n) : sum_deltas(k, at, n, n + n_behind);
+    if (sum > hi - lo)
         return false;
-    *key += (int64_t)sum;
+    *key += (int64_t)(is_lower ? lo + sum : hi - sum);
     return true;
 }
 

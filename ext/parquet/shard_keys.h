@@ -20,11 +20,12 @@
 /* Keys of a dictionary's entries. A zeroed one is empty; its memory is reused. */
 typedef struct eg_shard_keys {
     uint32_t n_entries;
-    int64_t first, last;           /* keys of the first and the last entry */
-    const uint32_t *all;           /* [n_entries] keys less the first; NULL where not decoded */
-    uint32_t n_found;              /* keys found one by one since */
-    int64_t bytes_read;            /* from files, in all */
-    eg_pq_block room, raw, blocks; /* private */
+    int64_t first, last; /* keys of the first and the last entry */
+    const uint32_t *all; /* [n_entries] keys less the first; NULL where not decoded */
+    uint32_t n_found;    /* keys found one by one since */
+    int64_t bytes_read;  /* from files, in all */
+    size_t n_raw;        /* private, as the rest */
+    eg_pq_block room, raw, blocks;
 } eg_shard_keys;
 
 /* Appends the keys of n >= 1 entries, ascending. False where they span more than 32 bits, and
@@ -41,7 +42,7 @@ eg_status eg_shard_keys_read(eg_shard_keys *k, eg_pq_file *f, uint32_t row_group
 ** the file's. */
 eg_status eg_shard_keys_decode(eg_shard_keys *k, const char *name, eg_err *err);
 
-/* The key of an entry; false where it is damaged. */
+/* The key of an entry; false where it is not between the anchors, which are damaged then. */
 bool eg_shard_keys_at(const eg_shard_keys *k, uint32_t entry, int64_t *key);
 
 /* The entry that has a key. EG_DONE where none has; EG_CORRUPT without a message. */

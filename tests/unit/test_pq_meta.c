@@ -336,6 +336,21 @@ static void page_headers_are_read_as_written(void **state) {
     }
 }
 
+/* Read in one go where the rest of the index is long enough, it fails all the same. */
+static void a_page_of_more_than_2_gib_is_refused(void **state) {
+    (void)state;
+    static const uint8_t index[60] = {0x19, 0x1c, 0x16, 2,    0x15, 0x80,
+                                      0x80, 0x80, 0x80, 0x20, 0x16};
+    eg_pq_arena arena = {.budget_bytes = 10000};
+    eg_pq_thrift r;
+    eg_pq_offset_index o;
+    eg_err err;
+    eg_pq_thrift_init(&r, index, sizeof index, "f", "offset index", 0, &err);
+    assert_int_equal(eg_pq_decode_offset_index(&r, &arena, &o), EG_CORRUPT);
+    assert_non_null(strstr(err.msg, "number 4294967296, expected -2147483648 to 2147483647"));
+    eg_pq_arena_free(&arena);
+}
+
 static void indexes_are_read_as_written(void **state) {
     (void)state;
     eg_pq_page_location pages[40];
@@ -435,6 +450,7 @@ int main(void) {
         cmocka_unit_test(footer_of_hollow_elements_meets_the_budget),
         cmocka_unit_test(structs_without_required_fields_are_corrupt),
         cmocka_unit_test(page_headers_are_read_as_written),
+        cmocka_unit_test(a_page_of_more_than_2_gib_is_refused),
         cmocka_unit_test(indexes_are_read_as_written),
         cmocka_unit_test(logical_types_of_later_days_are_kept_as_numbers),
     };

@@ -180,6 +180,49 @@ static void thrift_rejects_types_that_do_not_exist(void **state) {
     }
 }
 
+/* Structs of numbers, at each distance from the end, are read in one go or left as they are. */
+static void structs_of_numbers_are_read_whole_or_not_at_all(void **state) {
+    (void)state;
+    static const int64_t numbers[][2] = {{0, -1}, {63, 64}, {INT64_MAX / 2, 300}, {INT64_MIN, 1}};
+    static const uint8_t heads[] = {0x10 | EG_PQ_WIRE_I64, 0x10 | EG_PQ_WIRE_I32};
+    int n_read = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        uint8_t bytes[64] = {0};
+        eg_pq_buffer b = {0};
+        eg_pq_thrift_writer w;
+        eg_pq_thrift_writer_init(&w, &b);
+        eg_pq_thrift_begin(&w);
+        eg_pq_thrift_put_i64(&w, 1, numbers[i][0]);
+        eg_pq_thrift_put_i32(&w, 2, (int32_t)numbers[i][1]);
+        eg_pq_thrift_end(&w);
+        memcpy(bytes, b.data, b.n_bytes);
+        for (size_t n = 0; n < sizeof bytes; n++) {
+            eg_err err;
+            int64_t found[2];
+            eg_pq_thrift r = reader(bytes, n, &err);
+            if (!eg_pq_thrift_ints(&r, heads, 2, found)) {
+                assert_int_equal(r.pos, 0);
+                assert_int_equal(r.status, EG_OK);
+                continue;
+            }
+            assert_true(found[0] == numbers[i][0] && found[1] == numbers[i][1]);
+            assert_int_equal(r.pos, b.n_bytes);
+            n_read++;
+        }
+        for (size_t at = 0; at < b.n_bytes; at++) { /* another head, or no end */
+            int64_t found[2];
+            bool is_head = at == 0 || (bytes[at] == heads[1] && bytes[at - 1] < 0x80);
+            bytes[at] ^= 0x20;
+            eg_pq_thrift r = reader(bytes, sizeof bytes, NULL);
+            if (is_head || at + 1 == b.n_bytes)
+                assert_false(eg_pq_thrift_ints(&r, heads, 2, found));
+            bytes[at] ^= 0x20;
+        }
+        eg_pq_buffer_free(&b);
+    }
+    assert_true(n_read > 100);
+}
+
 static void thrift_keeps_the_first_failure(void **state) {
     (void)state;
     eg_err err;
@@ -201,6 +244,7 @@ int main(void) {
         cmocka_unit_test(thrift_rejects_numbers_out_of_range),
         cmocka_unit_test(thrift_passes_over_unknown_fields_and_types),
         cmocka_unit_test(thrift_rejects_types_that_do_not_exist),
+        cmocka_unit_test(structs_of_numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(thrift_keeps_the_first_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
