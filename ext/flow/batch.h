@@ -34,8 +34,8 @@ typedef struct eg_batch {
     ** EG_NO_TIME instead. */
     eg_vector_set *nulls;
     eg_vector_set *null_room; /* private: [EG_BATCH_ROWS], what nulls points to; kept */
-    /* [n_rows] the number of each row among all of the source, where the source knows; NULL:
-    ** first_row and those behind it. */
+    /* [n_rows] a number for each row of the source, the same in every scan, where the source has
+    ** such; NULL: first_row and those behind it. */
     int64_t *numbers;
     int64_t *number_room; /* private: as null_room */
 } eg_batch;

@@ -685,6 +685,15 @@ static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n
     return EG_OK;
 }
 
+/* Numbers n rows of the group from `row` on, as every scan does, whatever it leaves out. */
+static eg_status number_rows(const shard_piece *p, eg_batch *b, int64_t row, uint32_t n,
+                             eg_err *err) {
+    eg_status rc = eg_batch_need_numbers(b, err);
+    for (uint32_t i = 0; rc == EG_OK && i < n; i++)
+        b->numbers[i] = p->file->first_number + p->first_row + row + i;
+    return rc;
+}
+
 /* Fills a batch from the next rows that are left; n_rows stays 0 where the work was
 ** enough before there was one. EG_DONE behind the last. */
 static eg_status read_batch(shard_piece *p, eg_batch *b, eg_err *err) {
@@ -723,6 +732,8 @@ static eg_status read_batch(shard_piece *p, eg_batch *b, eg_err *err) {
         rc = fill_all(p, b, reads & ~p->first, row, n, err);
         if (rc == EG_OK)
             rc = fill_others(p, b, err);
+        if (rc == EG_OK && p->shared->spec->wants_numbers)
+            rc = number_rows(p, b, row, n, err);
         p->row = next;
         p->stats.rows_read += rc == EG_OK ? n : 0;
         return rc;

@@ -16,6 +16,7 @@ typedef struct eg_shard_file {
     eg_shard_column columns[EG_N_VECTORS]; /* of the vectors that are wanted */
     eg_vector_set reads;                   /* vectors read of the file */
     uint32_t path_code;                    /* of the path, where FILE comes from there */
+    int64_t first_number;                  /* of the first row (eg_batch.numbers) */
     _Atomic uint32_t n_references;
 } eg_shard_file;
 

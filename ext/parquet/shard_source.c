@@ -16,6 +16,7 @@ typedef struct shard_source {
     eg_shard_file *file; /* that row groups are handed out of; NULL between files */
     uint32_t next_group; /* of file */
     int64_t first_row;   /* of that row group, in the file */
+    int64_t next_number; /* of rows: of the next shard's first one */
     int64_t total_bytes; /* of all files */
     eg_scan_stats stats; /* all but what pieces tell */
 } shard_source;
@@ -71,6 +72,12 @@ static int64_t known_bytes(const eg_shard *shard) {
     return shard->size_bytes > 0 ? shard->size_bytes : 0;
 }
 
+/* How many numbers of rows a shard has to itself, opened or not: one each where the manifest
+** says how many they are, else one a bit of the file, for no flow is stored in less. */
+static int64_t known_numbers(const eg_shard *shard) {
+    return shard->n_rows >= 0 ? shard->n_rows : 8 * known_bytes(shard);
+}
+
 static eg_status open_shard(shard_source *s, const eg_shard *shard, eg_err *err) {
     eg_vector_set vectors = s->shared.spec->vectors;
     if (s->shared.spec->where != NULL)
@@ -96,6 +103,7 @@ static eg_status open_shard(shard_source *s, const eg_shard *shard, eg_err *err)
         eg_shard_file_release(f);
         return rc;
     }
+    f->first_number = s->next_number - known_numbers(shard);
     s->file = f;
     s->next_group = 0;
     s->first_row = 0;
@@ -119,6 +127,7 @@ static eg_status next_file(shard_source *s, eg_err *err) {
         if (poll->poll != NULL && poll->poll(poll->arg))
             return eg_fail(err, EG_INTERRUPT, -1, "interrupted");
         const eg_shard *shard = &s->list.shards[s->next_shard++];
+        s->next_number += known_numbers(shard);
         if (!shard_may_pass(s, shard)) {
             s->stats.files_skipped++;
             atomic_fetch_add(&s->shared.done_bytes, known_bytes(shard));

@@ -55,3 +55,9 @@ SELECT n, group_concat(key || ' ' || ifnull(packets, flows), ', ') AS groups, ra
 SELECT count(*) FROM place, netflow_parquet(files) WHERE start_time BETWEEN '2026-11-23' AND '2026-11-24';
 SELECT files, files_skipped FROM netflow_scan_stats();
 SELECT count(*) FROM place, netflow(dataset) WHERE start_time BETWEEN '2026-11-23' AND '2026-11-24';
+-- an outer join reads twice, the second time without the term, and knows rows again by their numbers
+CREATE TEMP TABLE wanted AS SELECT '10.0.0.1' AS addr UNION ALL SELECT '1.2.3.4';
+.read '|printf "CREATE VIRTUAL TABLE temp.listed USING netflow_parquet(\047$TMP/flows\047); CREATE VIRTUAL TABLE temp.globbed USING netflow_parquet(\047$TMP/flows/**/*.parquet\047);"'
+SELECT count(*), count(srcaddr), sum(addr IS NULL AND srcaddr = '10.0.0.1') AS twice FROM wanted FULL JOIN listed ON srcaddr = addr;
+SELECT count(*), count(srcaddr), sum(addr IS NULL AND srcaddr = '10.0.0.1') AS twice FROM wanted FULL JOIN globbed ON srcaddr = addr;
+SELECT count(*), count(DISTINCT rowid) FROM globbed;
