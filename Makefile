@@ -22,7 +22,7 @@ CAPTURE_SRC = capture.c datagram_block.c filelist.c frame.c identity.c ledger.c 
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c slab.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c pq_encoding.c pq_file.c pq_meta.c \
 	pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c shard_column.c shard_keys.c shard_list.c \
-	shard_piece.c shard_prune.c shard_source.c shard_verify.c
+	shard_piece.c shard_prune.c shard_rows.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
 QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c \

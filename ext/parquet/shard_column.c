@@ -373,6 +373,11 @@ static void put_quoted(eg_pq_bytes b, char *out, size_t room) {
     out[n] = '\0';
 }
 
+/* The number of a row of a slice in its file. */
+static long long row_number(const eg_shard_slice *s, uint32_t row) {
+    return (long long)(s->first_row + (s->picks != NULL ? s->picks[row] : row));
+}
+
 static eg_status fail_value(const eg_shard_column *c, const eg_shard_slice *s, uint32_t row,
                             const void *values, size_t i, eg_err *err) {
     char found[96], expected[80];
@@ -421,7 +426,7 @@ static eg_status fail_value(const eg_shard_column *c, const eg_shard_slice *s, u
     else
         snprintf(expected, sizeof expected, "%" PRId64 " to %" PRId64, c->lo, c->hi);
     return eg_fail(err, EG_CORRUPT, -1, "%s: column %s, row %lld: %s, expected %s", s->file,
-                   c->about->name, (long long)(s->first_row + row), found, expected);
+                   c->about->name, row_number(s, row), found, expected);
 }
 
 /* ---- arrays ------------------------------------------------------------- */
@@ -712,7 +717,7 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
             if (!eg_shard_keys_at(k, code, &key))
                 return eg_fail(err, EG_CORRUPT, -1,
                                "%s: column %s, row %lld: a key that is not the dictionary's",
-                               s->file, c->about->name, (long long)(s->first_row + i));
+                               s->file, c->about->name, row_number(s, i));
             number = eg_shard_number_of_key(c, key);
             last = code;
         }

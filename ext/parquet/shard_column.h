@@ -129,6 +129,7 @@ typedef struct eg_shard_slice {
     const eg_shard_only *only; /* of a column of 32 bits; NULL: every value counts */
     const char *file;          /* for messages */
     int64_t first_row;         /* number of the first row in the file, from 0 */
+    const uint16_t *picks;     /* [n_rows] where rows are behind it; NULL: one after the other */
 } eg_shard_slice;
 
 /* Writes the numbers of a slice's rows to out[0..n_rows), an array of the vector's

@@ -5,79 +5,14 @@
 ** columns, and drops it where a Bloom filter or dictionary holds nothing that passes.
 ** It goes test by test, and gives way to the caller after each large dictionary.
 **
-** Reading fills a batch column by column, each from as many slices as it takes. The
-** predicate's columns come first: a batch of which no row passes costs the others
-** nothing, and what is before the first and behind the last row that passes is cut
-** off. Where this saves little it is given up for the rest of the row group.
-**
 ** Readers, their buffers and translated dictionaries outlive the piece and serve the
 ** next one, perhaps of another file.
 */
-#include "parquet/shard_piece.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "parquet/pq_bloom.h"
-#include "parquet/pq_reader.h"
-#include "parquet/shard_keys.h"
-
-#define LARGE_ENTRIES 32768 /* entries of dictionaries that are enough work for one call */
-#define EMPTY_BATCHES 64    /* batches without rows that are enough work for one call */
-#define TRIAL_ROWS (16 * EG_BATCH_ROWS) /* after which reading columns first has to have paid */
-
-/* One vector's way out of the file. */
-typedef struct lane {
-    eg_pq_reader *reader; /* NULL where the set's file does not have the column */
-    eg_pq_index index;
-    bool has_index;
-    bool has_dictionary;
-    uint32_t n_entries;                 /* of the dictionary */
-    const eg_pq_dictionary *dictionary; /* of the reader, once it is loaded */
-    bool is_opened;                     /* has_dictionary, n_entries, has_keys are known */
-    bool has_keys;                      /* keys are the dictionary's, which is not needed then */
-    bool is_mapped;                     /* map is the dictionary's */
-    bool is_only;                       /* one value counts: only */
-    eg_shard_only only;
-    eg_shard_keys keys;
-    eg_shard_map map;
-    uint32_t next_page;         /* of the index: pages before it were counted */
-    int64_t n_pages;            /* data pages of the index that were read */
-    eg_pq_reader_counts before; /* the reader's counts when the piece began */
-    void *scratch;              /* [EG_BATCH_ROWS] of a vector that is not in the batch */
-} lane;
-
-struct eg_shard_readers {
-    struct eg_shard_readers *next; /* idle */
-    eg_shard_file *file;           /* a reference: the readers' */
-    eg_pq_codec *codec;
-    lane lanes[EG_N_VECTORS];
-    uint8_t alive[EG_BATCH_ROWS];
-};
-
-/* Rows [first, end) of a row group. */
-typedef struct range {
-    int64_t first, end;
-} range;
-
-typedef struct shard_piece {
-    eg_piece base; /* must be first */
-    eg_shard_shared *shared;
-    eg_shard_file *file; /* a reference */
-    eg_shard_readers *set;
-    uint32_t group;
-    int64_t n_rows, first_row; /* of the group; its first one's number in the file */
-    size_t n_planned;          /* steps of planning done: two for each test */
-    bool is_pruned, is_done;
-    range *ranges; /* [n_ranges] owned: what is left to read */
-    size_t n_ranges, at_range;
-    int64_t row;                  /* next one of the group */
-    eg_vector_set prepared;       /* dictionaries were translated */
-    eg_vector_set first;          /* read before the others; 0 when that was given up */
-    int64_t tried_rows, cut_rows; /* seen by reading those first; of these, cut off */
-    int64_t group_bytes, done_bytes;
-    eg_scan_stats stats;
-} shard_piece;
+#include "parquet/shard_inside.h"
 
 /* ---- files and readers -------------------------------------------------- */
 
@@ -289,8 +224,7 @@ static eg_status cut_by_pages(shard_piece *p, const eg_shard_test *t, eg_err *er
     return EG_OK;
 }
 
-/* Finds out what a lane's dictionary is and takes its keys where it has some, once. */
-static eg_status open_entries(shard_piece *p, eg_vector v, eg_err *err) {
+eg_status eg_shard_open_entries(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
     const eg_shard_column *c = &p->file->columns[v];
     if (l->is_opened)
@@ -307,10 +241,9 @@ static eg_status open_entries(shard_piece *p, eg_vector v, eg_err *err) {
     return rc == EG_DONE ? EG_OK : rc;
 }
 
-/* Loads a lane's dictionary, once. */
-static eg_status open_dictionary(shard_piece *p, eg_vector v, eg_err *err) {
+eg_status eg_shard_open_dictionary(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
-    eg_status rc = open_entries(p, v, err);
+    eg_status rc = eg_shard_open_entries(p, v, err);
     if (rc == EG_OK && l->has_dictionary && l->dictionary == NULL)
         rc = eg_pq_reader_dictionary(l->reader, &l->dictionary, err);
     return rc;
@@ -320,14 +253,14 @@ static eg_status open_dictionary(shard_piece *p, eg_vector v, eg_err *err) {
 static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *maybe, eg_err *err) {
     const eg_shard_column *c = &p->file->columns[t->vector];
     lane *l = &p->set->lanes[t->vector];
-    eg_status rc = open_entries(p, t->vector, err);
+    eg_status rc = eg_shard_open_entries(p, t->vector, err);
     if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
         rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
         *maybe = rc != EG_OK || eg_shard_test_keys(t, c, &l->keys);
         return rc;
     }
     if (rc == EG_OK)
-        rc = open_dictionary(p, t->vector, err);
+        rc = eg_shard_open_dictionary(p, t->vector, err);
     if (rc == EG_OK)
         *maybe = l->dictionary == NULL || eg_shard_test_entries(t, c, l->dictionary);
     return rc;
@@ -400,347 +333,6 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     return rc;
 }
 
-/* ---- columns of a batch ------------------------------------------------- */
-
-/* Where a vector is read to: the batch, or scratch where it only serves others. */
-static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void **out,
-                           eg_err *err) {
-    *out = eg_batch_array(b, v);
-    if (*out != NULL)
-        return EG_OK;
-    lane *l = &p->set->lanes[v];
-    if (l->scratch == NULL)
-        l->scratch = malloc(EG_BATCH_ROWS * eg_vector_width(v));
-    *out = l->scratch;
-    return l->scratch != NULL ? EG_OK : eg_fail_nomem(err, "a column");
-}
-
-/* Where the predicate takes one number of a vector only, and keys tell its code, rows need no more
-** than a look at theirs: those of other codes fail, whatever they are. */
-static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
-    const eg_shard_tests *tests = &p->shared->tests;
-    const eg_shard_column *c = &p->file->columns[v];
-    lane *l = &p->set->lanes[v];
-    for (size_t i = 0; i < tests->n_tests; i++) {
-        const eg_shard_test *t = &tests->tests[i];
-        if (t->kind != EG_SHARD_TEST_NUMBERS || t->vector != v || t->n_spans != 1 ||
-            t->spans[0].lo != t->spans[0].hi || t->spans[0].lo < 0 || t->spans[0].lo > UINT32_MAX ||
-            eg_vector_width(v) != 4)
-            continue;
-        int64_t number = t->spans[0].lo;
-        l->only = (eg_shard_only){.number = (uint32_t)number, .other = (uint32_t)number ^ 1};
-        eg_status rc =
-            eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), &l->only.code);
-        if (rc == EG_DONE)
-            l->only.code = UINT32_MAX;
-        l->is_only = rc != EG_CORRUPT;
-        return l->is_only ? EG_OK
-                          : eg_pq_chunk_fail(p->file->pq, p->group, c->column, rc, -1,
-                                             "keys that are not those of the dictionary", err);
-    }
-    return EG_OK;
-}
-
-/* Makes what a lane's codes stand for available: by keys or by the dictionary, translated
-** where there are rows enough. */
-static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
-    lane *l = &p->set->lanes[v];
-    eg_status rc = open_entries(p, v, err);
-    if (rc == EG_OK && !l->has_keys)
-        rc = open_dictionary(p, v, err);
-    if (rc != EG_OK || !l->has_dictionary)
-        return rc;
-    int64_t n_left = 0;
-    for (size_t i = p->at_range; i < p->n_ranges; i++)
-        n_left += p->ranges[i].end - p->ranges[i].first;
-    l->is_mapped = n_left / 2 >= l->n_entries;
-    const eg_shard_column *c = &p->file->columns[v];
-    if (l->has_keys) {
-        rc = find_only(p, v, err);
-        if (rc == EG_OK && l->is_mapped && !l->is_only)
-            rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
-        if (rc == EG_OK && l->is_mapped && !l->is_only)
-            rc = eg_shard_map_fill_keys(&l->map, c, &l->keys, err);
-        l->is_mapped &= !l->is_only;
-        return rc;
-    }
-    return l->is_mapped ? eg_shard_map_fill(&l->map, c, l->dictionary, &p->shared->texts, err)
-                        : EG_OK;
-}
-
-/* Translates the dictionaries of vectors that have not been yet. *is_enough as in
-** plan(); then some can be left. */
-static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough, eg_err *err) {
-    uint32_t n_entries = 0;
-    for (int v = 0; v < EG_N_VECTORS; v++) {
-        if ((vectors & ~p->prepared & EG_VECTOR_BIT(v)) == 0)
-            continue;
-        if (n_entries > LARGE_ENTRIES) {
-            *is_enough = true;
-            return EG_OK;
-        }
-        eg_status rc = map_lane(p, (eg_vector)v, err);
-        if (rc != EG_OK)
-            return rc;
-        n_entries += p->set->lanes[v].n_entries;
-        p->prepared |= EG_VECTOR_BIT(v);
-    }
-    return EG_OK;
-}
-
-/* Counts the pages that rows [row, row + n) are in. */
-static void count_pages(lane *l, int64_t row, uint32_t n) {
-    const eg_pq_index *x = &l->index;
-    for (; l->next_page < x->n_pages && x->pages[l->next_page].first_row < row + n; l->next_page++)
-        l->n_pages += x->pages[l->next_page].first_row + x->pages[l->next_page].n_rows > row;
-}
-
-/* Reads rows [row, row + n) of a column to the start of its array. */
-static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uint32_t n,
-                      eg_err *err) {
-    const eg_shard_column *c = &p->file->columns[v];
-    lane *l = &p->set->lanes[v];
-    void *to;
-    eg_status rc = target_of(p, b, v, &to, err);
-    if (rc == EG_OK && eg_pq_reader_row(l->reader) != row)
-        rc = eg_pq_reader_seek(l->reader, row, l->has_index ? &l->index : NULL, err);
-    if (l->has_index)
-        count_pages(l, row, n);
-    for (uint32_t at = 0; rc == EG_OK && at < n;) {
-        eg_pq_vector rows;
-        rc = eg_pq_reader_next(l->reader, n - at, &rows, err);
-        if (rc == EG_DONE)
-            rc = eg_pq_chunk_fail(p->file->pq, p->group, c->column, EG_CORRUPT, -1,
-                                  "fewer rows than it has", err);
-        if (rc != EG_OK)
-            break;
-        eg_shard_slice slice = {.rows = &rows,
-                                .dictionary = l->dictionary,
-                                .map = l->is_mapped ? &l->map : NULL,
-                                .keys = l->has_keys ? &l->keys : NULL,
-                                .only = l->is_only ? &l->only : NULL,
-                                .file = eg_pq_file_name(p->file->pq),
-                                .first_row = p->first_row + row + at};
-        rc = eg_shard_convert(c, &slice, &p->shared->texts, (uint8_t *)to + at * eg_vector_width(v),
-                              err);
-        if (rc == EG_OK && rows.n_nulls > 0) {
-            if (v == EG_VEC_RECEIVED_MS) {
-                for (uint32_t i = 0; i < rows.n_rows; i++)
-                    if (!rows.valid[i])
-                        ((int64_t *)to)[at + i] = EG_NO_TIME;
-            } else if ((rc = eg_batch_need_nulls(b, err)) == EG_OK) {
-                for (uint32_t i = 0; i < rows.n_rows; i++)
-                    b->nulls[at + i] |= (eg_vector_set)!rows.valid[i] << v;
-            }
-        }
-        at += rows.n_rows;
-    }
-    return rc;
-}
-
-/* Of two times and the duration between them, the one the file does not have. */
-static eg_status derive(shard_piece *p, eg_batch *b, eg_vector v, eg_err *err) {
-    static const eg_vector times[3] = {EG_VEC_START_MS, EG_VEC_END_MS, EG_VEC_DURATION_MS};
-    void *arrays[3];
-    eg_vector_set others = 0;
-    for (int i = 0; i < 3; i++) {
-        eg_status rc = target_of(p, b, times[i], &arrays[i], err);
-        if (rc != EG_OK)
-            return rc;
-        others |= times[i] == v ? 0 : EG_VECTOR_BIT(times[i]);
-    }
-    int64_t *start = arrays[0], *end = arrays[1];
-    uint32_t *duration = arrays[2];
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        bool is_null = b->nulls != NULL && (b->nulls[i] & others) != 0;
-        int64_t n = 0;
-        if (!is_null && v == EG_VEC_START_MS)
-            is_null = __builtin_sub_overflow(end[i], (int64_t)duration[i], &n) || n == INT64_MIN;
-        else if (!is_null && v == EG_VEC_END_MS)
-            is_null = __builtin_add_overflow(start[i], (int64_t)duration[i], &n);
-        else if (!is_null)
-            is_null = __builtin_sub_overflow(end[i], start[i], &n) || n < 0 || n > UINT32_MAX;
-        n = is_null ? 0 : n;
-        if (v == EG_VEC_START_MS)
-            start[i] = n;
-        else if (v == EG_VEC_END_MS)
-            end[i] = n;
-        else
-            duration[i] = (uint32_t)n;
-        if (is_null) {
-            eg_status rc = b->nulls != NULL ? EG_OK : eg_batch_need_nulls(b, err);
-            if (rc != EG_OK)
-                return rc;
-            b->nulls[i] |= EG_VECTOR_BIT(v);
-        }
-    }
-    return EG_OK;
-}
-
-/* The vectors that are not in the file. */
-static eg_status fill_others(shard_piece *p, eg_batch *b, eg_err *err) {
-    eg_vector_set missing = 0;
-    bool has_derived = false;
-    eg_status rc = EG_OK;
-    for (int v = 0; rc == EG_OK && v < EG_N_VECTORS; v++) {
-        if ((b->vectors & EG_VECTOR_BIT(v)) == 0)
-            continue;
-        switch (p->file->columns[v].origin) {
-        case EG_SHARD_READ:
-            break;
-        case EG_SHARD_NULL:
-            missing |= v == EG_VEC_RECEIVED_MS ? 0 : EG_VECTOR_BIT(v);
-            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
-            for (uint32_t i = 0; v == EG_VEC_RECEIVED_MS && i < b->n_rows; i++)
-                b->v.RECEIVED_MS[i] = EG_NO_TIME;
-            break;
-        case EG_SHARD_ZERO:
-            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
-            break;
-        case EG_SHARD_PATH:
-            for (uint32_t i = 0; i < b->n_rows; i++)
-                b->v.FILE[i] = p->file->path_code;
-            break;
-        case EG_SHARD_DERIVED:
-            has_derived = true;
-            rc = derive(p, b, (eg_vector)v, err);
-            break;
-        }
-    }
-    if (rc == EG_OK && missing != 0 && (rc = eg_batch_need_nulls(b, err)) == EG_OK)
-        for (uint32_t i = 0; i < b->n_rows; i++)
-            b->nulls[i] |= missing;
-    for (uint32_t i = 0; rc == EG_OK && has_derived && b->nulls != NULL && i < b->n_rows; i++)
-        b->nulls[i] &= b->vectors; /* those of scratch columns */
-    return rc;
-}
-
-/* ---- batches ------------------------------------------------------------ */
-
-/* Finds the first and the last of n rows that pass, by the columns that are read first.
-** False where none does. */
-static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *lo, uint32_t *hi) {
-    const eg_shard_tests *tests = &p->shared->tests;
-    uint8_t *alive = p->set->alive;
-    memset(alive, 1, n);
-    for (size_t i = 0; i < tests->n_tests; i++) {
-        const eg_shard_test *t = &tests->tests[i];
-        if (t->kind != EG_SHARD_TEST_NUMBERS || (p->first & EG_VECTOR_BIT(t->vector)) == 0)
-            continue;
-        void *numbers = eg_batch_array(b, t->vector);
-        eg_shard_test_rows(t, numbers != NULL ? numbers : p->set->lanes[t->vector].scratch, n,
-                           alive);
-        for (uint32_t k = 0; b->nulls != NULL && k < n; k++)
-            alive[k] &= (b->nulls[k] & t->vectors) == 0;
-    }
-    const uint8_t *first = memchr(alive, 1, n);
-    if (first == NULL)
-        return false;
-    *lo = (uint32_t)(first - alive);
-    *hi = (uint32_t)((const uint8_t *)memrchr(alive, 1, n) - alive);
-    return true;
-}
-
-/* Moves rows [lo, lo + n) of the columns that were read to the front. */
-static void shift(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t n) {
-    for (int v = 0; v < EG_N_VECTORS; v++) {
-        if ((p->first & EG_VECTOR_BIT(v)) == 0)
-            continue;
-        uint8_t *array = eg_batch_array(b, (eg_vector)v);
-        size_t width = eg_vector_width((eg_vector)v);
-        array = array != NULL ? array : p->set->lanes[v].scratch;
-        memmove(array, array + lo * width, n * width);
-    }
-    if (b->nulls != NULL) {
-        memmove(b->nulls, b->nulls + lo, n * sizeof *b->nulls);
-        memset(b->nulls + n, 0, (EG_BATCH_ROWS - n) * sizeof *b->nulls);
-    }
-}
-
-static eg_status fill_all(shard_piece *p, eg_batch *b, eg_vector_set vectors, int64_t row,
-                          uint32_t n, eg_err *err) {
-    eg_status rc = EG_OK;
-    for (int v = 0; rc == EG_OK && v < EG_N_VECTORS; v++)
-        if ((vectors & EG_VECTOR_BIT(v)) != 0)
-            rc = fill(p, b, (eg_vector)v, row, n, err);
-    return rc;
-}
-
-/* Reads the columns that come first of n rows from p->row on, and leaves in *row and *n
-** those of them that are to be read; none where *n becomes 0. */
-static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n, eg_err *err) {
-    uint32_t lo, hi, n_seen = *n;
-    eg_status rc = fill_all(p, b, p->first, p->row, n_seen, err);
-    if (rc != EG_OK)
-        return rc;
-    p->tried_rows += n_seen;
-    if (!find_alive(p, b, n_seen, &lo, &hi)) {
-        *n = 0;
-    } else if (hi - lo < n_seen / 4 * 3) {
-        *row = p->row + lo;
-        *n = hi - lo + 1;
-        shift(p, b, lo, *n);
-    }
-    p->cut_rows += n_seen - *n;
-    return EG_OK;
-}
-
-/* Numbers n rows of the group from `row` on, as every scan does, whatever it leaves out. */
-static eg_status number_rows(const shard_piece *p, eg_batch *b, int64_t row, uint32_t n,
-                             eg_err *err) {
-    eg_status rc = eg_batch_need_numbers(b, err);
-    for (uint32_t i = 0; rc == EG_OK && i < n; i++)
-        b->numbers[i] = p->file->first_number + p->first_row + row + i;
-    return rc;
-}
-
-/* Fills a batch from the next rows that are left; n_rows stays 0 where the work was
-** enough before there was one. EG_DONE behind the last. */
-static eg_status read_batch(shard_piece *p, eg_batch *b, eg_err *err) {
-    eg_vector_set reads = p->file->reads;
-    bool is_enough = false;
-    for (int i = 0; i < EMPTY_BATCHES; i++) {
-        while (p->at_range < p->n_ranges && p->row >= p->ranges[p->at_range].end)
-            p->at_range++;
-        if (p->at_range == p->n_ranges)
-            return EG_DONE;
-        const range *r = &p->ranges[p->at_range];
-        p->row = p->row < r->first ? r->first : p->row;
-        int64_t n_left = r->end - p->row, row = p->row;
-        uint32_t n = n_left < EG_BATCH_ROWS ? (uint32_t)n_left : EG_BATCH_ROWS;
-        int64_t next = row + n;
-        if (p->tried_rows >= TRIAL_ROWS && p->cut_rows < p->tried_rows / 4)
-            p->first = 0;
-        eg_status rc = prepare(p, p->first != 0 ? p->first : reads, &is_enough, err);
-        if (rc != EG_OK || is_enough)
-            return rc;
-        b->nulls = NULL;
-        if (p->first != 0) {
-            rc = try_rows(p, b, &row, &n, err);
-            if (rc == EG_OK && n == 0) {
-                p->row = next;
-                continue;
-            }
-            if (rc == EG_OK)
-                rc = prepare(p, reads, &is_enough, err);
-            if (rc != EG_OK || is_enough) {
-                p->row = row; /* again from there when the rest is prepared */
-                return rc;
-            }
-        }
-        b->n_rows = n;
-        rc = fill_all(p, b, reads & ~p->first, row, n, err);
-        if (rc == EG_OK)
-            rc = fill_others(p, b, err);
-        if (rc == EG_OK && p->shared->spec->wants_numbers)
-            rc = number_rows(p, b, row, n, err);
-        p->row = next;
-        p->stats.rows_read += rc == EG_OK ? n : 0;
-        return rc;
-    }
-    return EG_OK;
-}
-
 /* ---- the piece ---------------------------------------------------------- */
 
 static void tell_progress(shard_piece *p) {
@@ -764,7 +356,7 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
     if (rc == EG_OK && p->is_pruned)
         rc = EG_DONE;
     else if (rc == EG_OK && !is_enough)
-        rc = read_batch(p, b, err);
+        rc = eg_shard_read_batch(p, b, err);
     if (rc != EG_OK) {
         p->is_done = rc == EG_DONE;
         b->n_rows = 0;

@@ -56,8 +56,9 @@ static eg_status start_reading(reading *r, const eg_predicate *where, bool prune
     assert_int_equal(eg_intern_open(&r->texts, NULL), EG_OK);
     if (where != NULL)
         vectors |= eg_predicate_vectors(where);
-    r->spec = (eg_scan_spec){.vectors = vectors, .where = where, .texts = r->texts};
-    r->unpruned = (eg_scan_spec){.vectors = vectors, .texts = r->texts};
+    r->spec = (eg_scan_spec){
+        .vectors = vectors, .where = where, .texts = r->texts, .wants_numbers = true};
+    r->unpruned = (eg_scan_spec){.vectors = vectors, .texts = r->texts, .wants_numbers = true};
     assert_int_equal(eg_shard_list_add(&list, path, NULL, NULL), EG_OK);
     eg_status rc = eg_shard_source_open(&list, prunes ? &r->spec : &r->unpruned, &source, &r->err);
     assert_int_equal(rc, EG_OK);
@@ -294,6 +295,7 @@ static uint32_t scan_rows(const table *t, const eg_predicate *where, bool prunes
         for (uint32_t i = 0; i < b->n_sel; i++) {
             assert_true(n < t->n_rows);
             check_row(t, &r, b, b->sel[i], b->vectors);
+            assert_int_equal(eg_batch_row(b, b->sel[i]), b->v.FLOW_SEQUENCE[b->sel[i]]);
             rows[n++] = (uint32_t)b->v.FLOW_SEQUENCE[b->sel[i]];
         }
     }
@@ -529,6 +531,21 @@ static void batches_without_rows_that_pass_cost_the_other_columns_nothing(void *
     write_clustered(fields, false);
     s = count_range(EG_COL_START_TIME, START + 8500000, START + 8520000, BIT(DSTADDR));
     assert_counts(s, 1, 0, 11, 8, 21, 21);
+}
+
+/* As many as 2 of 5 rows, and in each batch the first and the last, so that there is nothing to
+** cut: no others are handed out. */
+static void few_rows_that_pass_are_picked(void **state) {
+    (void)state;
+    const sb_field fields[4] = CLUSTERED(.compression = EG_PQ_GZIP);
+    write_clustered(fields, true);
+    assert_counts(count_range(EG_COL_SRCPORT, 50, 50, BIT(DSTADDR)), 1, 0, 20, 0, 103, 103);
+    eg_scan_stats s = count_range(EG_COL_SRCPORT, 0, 76, BIT(DSTADDR) | BIT(START_MS));
+    assert_int_equal(s.rows_kept, 39 * 103 + 9);
+    assert_int_equal(s.rows_read, s.rows_kept);
+    /* Two of three are not few. */
+    s = count_range(EG_COL_SRCPORT, 0, 128, BIT(DSTADDR));
+    assert_int_equal(s.rows_read, ROWS);
 }
 
 static void what_a_limit_leaves_unread_is_not_skipped(void **state) {
@@ -808,6 +825,7 @@ int main(void) {
         cmocka_unit_test(dictionary_without_the_value_drops_the_row_group),
         cmocka_unit_test(bloom_filter_without_the_value_drops_the_row_group),
         cmocka_unit_test(batches_without_rows_that_pass_cost_the_other_columns_nothing),
+        cmocka_unit_test(few_rows_that_pass_are_picked),
         cmocka_unit_test(what_a_limit_leaves_unread_is_not_skipped),
         cmocka_unit_test(null_tests_prune_by_null_counts),
         cmocka_unit_test(derived_times_are_null_where_they_do_not_fit),

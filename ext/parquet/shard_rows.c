@@ -1,0 +1,468 @@
+/*
+** A batch is filled column by column, each from as many slices as it takes. The predicate's
+** columns come first: a batch of which no row passes costs the others nothing, and what is
+** before the first and behind the last row that passes is cut off. Where few of those between
+** pass, only these are picked: the values of the others are unpacked with their pages, but
+** become no numbers. Where all this saves little it is given up for the rest of the row group.
+*/
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "parquet/pq_encoding.h"
+#include "parquet/shard_inside.h"
+
+#define PICKED_PART 2                   /* of the rows: where no more pass they are picked */
+#define EMPTY_BATCHES 64                /* batches without rows that are enough work for one call */
+#define TRIAL_ROWS (16 * EG_BATCH_ROWS) /* after which reading columns first has to have paid */
+
+/* ---- columns of a batch ------------------------------------------------- */
+
+/* Where a vector is read to: the batch, or scratch where it only serves others. */
+static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void **out,
+                           eg_err *err) {
+    *out = eg_batch_array(b, v);
+    if (*out != NULL)
+        return EG_OK;
+    lane *l = &p->set->lanes[v];
+    if (l->scratch == NULL)
+        l->scratch = malloc(EG_BATCH_ROWS * eg_vector_width(v));
+    *out = l->scratch;
+    return l->scratch != NULL ? EG_OK : eg_fail_nomem(err, "a column");
+}
+
+/* Where the predicate takes one number of a vector only, and keys tell its code, rows need no more
+** than a look at theirs: those of other codes fail, whatever they are. */
+static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
+    const eg_shard_tests *tests = &p->shared->tests;
+    const eg_shard_column *c = &p->file->columns[v];
+    lane *l = &p->set->lanes[v];
+    for (size_t i = 0; i < tests->n_tests; i++) {
+        const eg_shard_test *t = &tests->tests[i];
+        if (t->kind != EG_SHARD_TEST_NUMBERS || t->vector != v || t->n_spans != 1 ||
+            t->spans[0].lo != t->spans[0].hi || t->spans[0].lo < 0 || t->spans[0].lo > UINT32_MAX ||
+            eg_vector_width(v) != 4)
+            continue;
+        int64_t number = t->spans[0].lo;
+        l->only = (eg_shard_only){.number = (uint32_t)number, .other = (uint32_t)number ^ 1};
+        eg_status rc =
+            eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), &l->only.code);
+        if (rc == EG_DONE)
+            l->only.code = UINT32_MAX;
+        l->is_only = rc != EG_CORRUPT;
+        return l->is_only ? EG_OK
+                          : eg_pq_chunk_fail(p->file->pq, p->group, c->column, rc, -1,
+                                             "keys that are not those of the dictionary", err);
+    }
+    return EG_OK;
+}
+
+/* Makes what a lane's codes stand for available: by keys or by the dictionary, translated
+** where there are rows enough. */
+static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    eg_status rc = eg_shard_open_entries(p, v, err);
+    if (rc == EG_OK && !l->has_keys)
+        rc = eg_shard_open_dictionary(p, v, err);
+    if (rc != EG_OK || !l->has_dictionary)
+        return rc;
+    int64_t n_left = 0;
+    for (size_t i = p->at_range; i < p->n_ranges; i++)
+        n_left += p->ranges[i].end - p->ranges[i].first;
+    l->is_mapped = n_left / 2 >= l->n_entries;
+    const eg_shard_column *c = &p->file->columns[v];
+    if (l->has_keys) {
+        rc = find_only(p, v, err);
+        if (rc == EG_OK && l->is_mapped && !l->is_only)
+            rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
+        if (rc == EG_OK && l->is_mapped && !l->is_only)
+            rc = eg_shard_map_fill_keys(&l->map, c, &l->keys, err);
+        l->is_mapped &= !l->is_only;
+        return rc;
+    }
+    return l->is_mapped ? eg_shard_map_fill(&l->map, c, l->dictionary, &p->shared->texts, err)
+                        : EG_OK;
+}
+
+/* Translates the dictionaries of vectors that have not been yet. *is_enough as in
+** plan(); then some can be left. */
+static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough, eg_err *err) {
+    uint32_t n_entries = 0;
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        if ((vectors & ~p->prepared & EG_VECTOR_BIT(v)) == 0)
+            continue;
+        if (n_entries > LARGE_ENTRIES) {
+            *is_enough = true;
+            return EG_OK;
+        }
+        eg_status rc = map_lane(p, (eg_vector)v, err);
+        if (rc != EG_OK)
+            return rc;
+        n_entries += p->set->lanes[v].n_entries;
+        p->prepared |= EG_VECTOR_BIT(v);
+    }
+    return EG_OK;
+}
+
+/* Counts the pages that rows [row, row + n) are in. */
+static void count_pages(lane *l, int64_t row, uint32_t n) {
+    const eg_pq_index *x = &l->index;
+    for (; l->next_page < x->n_pages && x->pages[l->next_page].first_row < row + n; l->next_page++)
+        l->n_pages += x->pages[l->next_page].first_row + x->pages[l->next_page].n_rows > row;
+}
+
+#define PICK(type)                                                                                 \
+    for (uint32_t i = 0; i < n; i++)                                                               \
+        ((type *)out)[i] = ((const type *)in)[picks[i]];
+
+/* Makes a slice of its rows picks[0..n). */
+static void pick_values(eg_shard_readers *set, eg_pq_type type, const uint16_t *picks, uint32_t n,
+                        eg_pq_vector *rows) {
+    const void *in = rows->values.any;
+    void *out = set->picked_values;
+    switch (rows->has_codes ? sizeof(uint32_t) : eg_pq_value_bytes((int32_t)type)) {
+    case 1:
+        PICK(uint8_t)
+        break;
+    case 4:
+        PICK(uint32_t)
+        break;
+    case 8:
+        PICK(uint64_t)
+        break;
+    default:
+        PICK(eg_pq_bytes)
+    }
+    rows->values.any = out;
+    if (rows->valid != NULL) {
+        rows->n_nulls = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            set->picked_valid[i] = rows->valid[picks[i]];
+            rows->n_nulls += !set->picked_valid[i];
+        }
+        rows->valid = rows->n_nulls > 0 ? set->picked_valid : NULL;
+    }
+    rows->n_rows = n;
+}
+
+/* Marks which of a slice's rows, at `at` of a batch, are NULL. */
+static eg_status mark_nulls(eg_batch *b, eg_vector v, const eg_pq_vector *rows, void *numbers,
+                            uint32_t at, eg_err *err) {
+    if (v == EG_VEC_RECEIVED_MS) {
+        for (uint32_t i = 0; i < rows->n_rows; i++)
+            if (!rows->valid[i])
+                ((int64_t *)numbers)[at + i] = EG_NO_TIME;
+        return EG_OK;
+    }
+    eg_status rc = eg_batch_need_nulls(b, err);
+    for (uint32_t i = 0; rc == EG_OK && i < rows->n_rows; i++)
+        b->nulls[at + i] |= (eg_vector_set)!rows->valid[i] << v;
+    return rc;
+}
+
+/* Reads rows [row, row + n) of a column to the start of its array: those that are picked of
+** them, where some are. */
+static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uint32_t n,
+                      eg_err *err) {
+    const eg_shard_column *c = &p->file->columns[v];
+    lane *l = &p->set->lanes[v];
+    const uint16_t *picks = p->set->picks, *end = picks + p->set->n_picked;
+    uint16_t places[EG_BATCH_ROWS];
+    void *to;
+    eg_status rc = target_of(p, b, v, &to, err);
+    if (rc == EG_OK && eg_pq_reader_row(l->reader) != row)
+        rc = eg_pq_reader_seek(l->reader, row, l->has_index ? &l->index : NULL, err);
+    if (l->has_index)
+        count_pages(l, row, n);
+    uint32_t n_filled = 0, n_read;
+    for (uint32_t at = 0; rc == EG_OK && at < n; at += n_read) {
+        eg_pq_vector rows;
+        rc = eg_pq_reader_next(l->reader, n - at, &rows, err);
+        if (rc == EG_DONE)
+            rc = eg_pq_chunk_fail(p->file->pq, p->group, c->column, EG_CORRUPT, -1,
+                                  "fewer rows than it has", err);
+        if (rc != EG_OK)
+            break;
+        n_read = rows.n_rows;
+        if (p->set->n_picked > 0) {
+            uint32_t n_here = 0;
+            for (; picks < end && *picks < at + n_read; picks++)
+                places[n_here++] = (uint16_t)(*picks - at);
+            if (n_here == 0)
+                continue;
+            pick_values(p->set, c->about->type, places, n_here, &rows);
+        }
+        eg_shard_slice slice = {.rows = &rows,
+                                .dictionary = l->dictionary,
+                                .map = l->is_mapped ? &l->map : NULL,
+                                .keys = l->has_keys ? &l->keys : NULL,
+                                .only = l->is_only ? &l->only : NULL,
+                                .file = eg_pq_file_name(p->file->pq),
+                                .first_row = p->first_row + row + at,
+                                .picks = p->set->n_picked > 0 ? places : NULL};
+        rc = eg_shard_convert(c, &slice, &p->shared->texts,
+                              (uint8_t *)to + n_filled * eg_vector_width(v), err);
+        if (rc == EG_OK && rows.n_nulls > 0)
+            rc = mark_nulls(b, v, &rows, to, n_filled, err);
+        n_filled += rows.n_rows;
+    }
+    return rc;
+}
+
+/* Of two times and the duration between them, the one the file does not have. */
+static eg_status derive(shard_piece *p, eg_batch *b, eg_vector v, eg_err *err) {
+    static const eg_vector times[3] = {EG_VEC_START_MS, EG_VEC_END_MS, EG_VEC_DURATION_MS};
+    void *arrays[3];
+    eg_vector_set others = 0;
+    for (int i = 0; i < 3; i++) {
+        eg_status rc = target_of(p, b, times[i], &arrays[i], err);
+        if (rc != EG_OK)
+            return rc;
+        others |= times[i] == v ? 0 : EG_VECTOR_BIT(times[i]);
+    }
+    int64_t *start = arrays[0], *end = arrays[1];
+    uint32_t *duration = arrays[2];
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        bool is_null = b->nulls != NULL && (b->nulls[i] & others) != 0;
+        int64_t n = 0;
+        if (!is_null && v == EG_VEC_START_MS)
+            is_null = __builtin_sub_overflow(end[i], (int64_t)duration[i], &n) || n == INT64_MIN;
+        else if (!is_null && v == EG_VEC_END_MS)
+            is_null = __builtin_add_overflow(start[i], (int64_t)duration[i], &n);
+        else if (!is_null)
+            is_null = __builtin_sub_overflow(end[i], start[i], &n) || n < 0 || n > UINT32_MAX;
+        n = is_null ? 0 : n;
+        if (v == EG_VEC_START_MS)
+            start[i] = n;
+        else if (v == EG_VEC_END_MS)
+            end[i] = n;
+        else
+            duration[i] = (uint32_t)n;
+        if (is_null) {
+            eg_status rc = b->nulls != NULL ? EG_OK : eg_batch_need_nulls(b, err);
+            if (rc != EG_OK)
+                return rc;
+            b->nulls[i] |= EG_VECTOR_BIT(v);
+        }
+    }
+    return EG_OK;
+}
+
+/* The vectors that are not in the file. */
+static eg_status fill_others(shard_piece *p, eg_batch *b, eg_err *err) {
+    eg_vector_set missing = 0;
+    bool has_derived = false;
+    eg_status rc = EG_OK;
+    for (int v = 0; rc == EG_OK && v < EG_N_VECTORS; v++) {
+        if ((b->vectors & EG_VECTOR_BIT(v)) == 0)
+            continue;
+        switch (p->file->columns[v].origin) {
+        case EG_SHARD_READ:
+            break;
+        case EG_SHARD_NULL:
+            missing |= v == EG_VEC_RECEIVED_MS ? 0 : EG_VECTOR_BIT(v);
+            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
+            for (uint32_t i = 0; v == EG_VEC_RECEIVED_MS && i < b->n_rows; i++)
+                b->v.RECEIVED_MS[i] = EG_NO_TIME;
+            break;
+        case EG_SHARD_ZERO:
+            memset(eg_batch_array(b, (eg_vector)v), 0, b->n_rows * eg_vector_width((eg_vector)v));
+            break;
+        case EG_SHARD_PATH:
+            for (uint32_t i = 0; i < b->n_rows; i++)
+                b->v.FILE[i] = p->file->path_code;
+            break;
+        case EG_SHARD_DERIVED:
+            has_derived = true;
+            rc = derive(p, b, (eg_vector)v, err);
+            break;
+        }
+    }
+    if (rc == EG_OK && missing != 0 && (rc = eg_batch_need_nulls(b, err)) == EG_OK)
+        for (uint32_t i = 0; i < b->n_rows; i++)
+            b->nulls[i] |= missing;
+    for (uint32_t i = 0; rc == EG_OK && has_derived && b->nulls != NULL && i < b->n_rows; i++)
+        b->nulls[i] &= b->vectors; /* those of scratch columns */
+    return rc;
+}
+
+/* ---- batches ------------------------------------------------------------ */
+
+/* How many of n bytes are 1, the others being 0; looked at 8 at a time, up to 7 more than n. */
+static uint32_t count_ones(const uint8_t *bytes, uint32_t n) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i += 8)
+        count += (uint32_t)(eg_le64(bytes + i) * UINT64_C(0x0101010101010101) >> 56);
+    return count;
+}
+
+/* Finds the first and the last of n rows that pass, by the columns that are read first, and
+** how many do. False where none does. */
+static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *lo, uint32_t *hi,
+                       uint32_t *n_alive) {
+    const eg_shard_tests *tests = &p->shared->tests;
+    uint8_t *alive = p->set->alive;
+    memset(alive, 1, n);
+    memset(alive + n, 0, EIGHT);
+    for (size_t i = 0; i < tests->n_tests; i++) {
+        const eg_shard_test *t = &tests->tests[i];
+        if (t->kind != EG_SHARD_TEST_NUMBERS || (p->first & EG_VECTOR_BIT(t->vector)) == 0)
+            continue;
+        void *numbers = eg_batch_array(b, t->vector);
+        eg_shard_test_rows(t, numbers != NULL ? numbers : p->set->lanes[t->vector].scratch, n,
+                           alive);
+        for (uint32_t k = 0; b->nulls != NULL && k < n; k++)
+            alive[k] &= (b->nulls[k] & t->vectors) == 0;
+    }
+    const uint8_t *first = memchr(alive, 1, n);
+    if (first == NULL)
+        return false;
+    *lo = (uint32_t)(first - alive);
+    *hi = (uint32_t)((const uint8_t *)memrchr(alive, 1, n) - alive);
+    *n_alive = count_ones(alive, n);
+    return true;
+}
+
+/* Picks the rows that are alive of [lo, hi], and moves those of the columns that were read to the
+** front. */
+static void pick_alive(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t hi) {
+    eg_shard_readers *set = p->set;
+    uint32_t n = 0;
+    for (uint32_t i = lo; i <= hi; i += 8)
+        for (uint64_t ones = eg_le64(set->alive + i); ones != 0; ones &= ones - 1)
+            set->picks[n++] = (uint16_t)(i + (uint32_t)__builtin_ctzll(ones) / 8);
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        if ((p->first & EG_VECTOR_BIT(v)) == 0)
+            continue;
+        void *in = eg_batch_array(b, (eg_vector)v), *out;
+        const uint16_t *picks = set->picks;
+        in = in != NULL ? in : set->lanes[v].scratch;
+        out = in;
+        switch (eg_vector_width((eg_vector)v)) {
+        case 1:
+            PICK(uint8_t)
+            break;
+        case 2:
+            PICK(uint16_t)
+            break;
+        case 4:
+            PICK(uint32_t)
+            break;
+        default:
+            PICK(uint64_t)
+        }
+    }
+    if (b->nulls != NULL) {
+        for (uint32_t i = 0; i < n; i++)
+            b->nulls[i] = b->nulls[set->picks[i]];
+        memset(b->nulls + n, 0, (EG_BATCH_ROWS - n) * sizeof *b->nulls);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        set->picks[i] = (uint16_t)(set->picks[i] - lo);
+    set->n_picked = n;
+}
+
+/* Moves rows [lo, lo + n) of the columns that were read to the front. */
+static void shift(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t n) {
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        if ((p->first & EG_VECTOR_BIT(v)) == 0)
+            continue;
+        uint8_t *array = eg_batch_array(b, (eg_vector)v);
+        size_t width = eg_vector_width((eg_vector)v);
+        array = array != NULL ? array : p->set->lanes[v].scratch;
+        memmove(array, array + lo * width, n * width);
+    }
+    if (b->nulls != NULL) {
+        memmove(b->nulls, b->nulls + lo, n * sizeof *b->nulls);
+        memset(b->nulls + n, 0, (EG_BATCH_ROWS - n) * sizeof *b->nulls);
+    }
+}
+
+static eg_status fill_all(shard_piece *p, eg_batch *b, eg_vector_set vectors, int64_t row,
+                          uint32_t n, eg_err *err) {
+    eg_status rc = EG_OK;
+    for (int v = 0; rc == EG_OK && v < EG_N_VECTORS; v++)
+        if ((vectors & EG_VECTOR_BIT(v)) != 0)
+            rc = fill(p, b, (eg_vector)v, row, n, err);
+    return rc;
+}
+
+/* Reads the columns that come first of n rows from p->row on, and leaves in *row and *n
+** those of them that are to be read, all or those that are picked; none where *n becomes 0. */
+static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n, eg_err *err) {
+    uint32_t lo, hi, n_alive, n_seen = *n;
+    eg_status rc = fill_all(p, b, p->first, p->row, n_seen, err);
+    if (rc != EG_OK)
+        return rc;
+    p->tried_rows += n_seen;
+    if (!find_alive(p, b, n_seen, &lo, &hi, &n_alive)) {
+        *n = 0;
+    } else if (n_alive <= (hi - lo) / PICKED_PART) {
+        *row = p->row + lo;
+        *n = hi - lo + 1;
+        pick_alive(p, b, lo, hi);
+    } else if (hi - lo < n_seen / 4 * 3) {
+        *row = p->row + lo;
+        *n = hi - lo + 1;
+        shift(p, b, lo, *n);
+    }
+    p->cut_rows += n_seen - (p->set->n_picked > 0 ? p->set->n_picked : *n);
+    return EG_OK;
+}
+
+/* Numbers the rows of a batch that begins at a row of the group, as every scan does, whatever it
+** leaves out. */
+static eg_status number_rows(const shard_piece *p, eg_batch *b, int64_t row, eg_err *err) {
+    const eg_shard_readers *set = p->set;
+    int64_t first = p->file->first_number + p->first_row + row;
+    eg_status rc = eg_batch_need_numbers(b, err);
+    for (uint32_t i = 0; rc == EG_OK && i < b->n_rows; i++)
+        b->numbers[i] = first + (set->n_picked > 0 ? set->picks[i] : i);
+    return rc;
+}
+
+eg_status eg_shard_read_batch(shard_piece *p, eg_batch *b, eg_err *err) {
+    eg_vector_set reads = p->file->reads;
+    bool is_enough = false;
+    for (int i = 0; i < EMPTY_BATCHES; i++) {
+        while (p->at_range < p->n_ranges && p->row >= p->ranges[p->at_range].end)
+            p->at_range++;
+        if (p->at_range == p->n_ranges)
+            return EG_DONE;
+        const range *r = &p->ranges[p->at_range];
+        p->row = p->row < r->first ? r->first : p->row;
+        int64_t n_left = r->end - p->row, row = p->row;
+        uint32_t n = n_left < EG_BATCH_ROWS ? (uint32_t)n_left : EG_BATCH_ROWS;
+        int64_t next = row + n;
+        if (p->tried_rows >= TRIAL_ROWS && p->cut_rows < p->tried_rows / 4)
+            p->first = 0;
+        eg_status rc = prepare(p, p->first != 0 ? p->first : reads, &is_enough, err);
+        if (rc != EG_OK || is_enough)
+            return rc;
+        b->nulls = NULL;
+        p->set->n_picked = 0;
+        if (p->first != 0) {
+            rc = try_rows(p, b, &row, &n, err);
+            if (rc == EG_OK && n == 0) {
+                p->row = next;
+                continue;
+            }
+            if (rc == EG_OK)
+                rc = prepare(p, reads, &is_enough, err);
+            if (rc != EG_OK || is_enough) {
+                p->row = row; /* again from there when the rest is prepared */
+                return rc;
+            }
+        }
+        b->n_rows = p->set->n_picked > 0 ? p->set->n_picked : n;
+        rc = fill_all(p, b, reads & ~p->first, row, n, err);
+        if (rc == EG_OK)
+            rc = fill_others(p, b, err);
+        if (rc == EG_OK && p->shared->spec->wants_numbers)
+            rc = number_rows(p, b, row, err);
+        p->row = next;
+        p->stats.rows_read += rc == EG_OK ? b->n_rows : 0;
+        return rc;
+    }
+    return EG_OK;
+}
