@@ -8,7 +8,8 @@
 #include "query/scan_ahead.h"
 
 #define POLL_INTERVAL_NS INT64_C(10000000)
-#define ALONE_ROWS (16 * EG_BATCH_ROWS) /* of the first piece: then others are read meanwhile */
+#define ALONE_BATCHES 16             /* of the first piece: then others are read meanwhile, ... */
+#define FEW_ROWS (EG_BATCH_ROWS / 4) /* ... or after the first batch that has no more */
 
 struct eg_scan {
     eg_source *source;        /* owned */
@@ -17,6 +18,7 @@ struct eg_scan {
     eg_piece *piece;      /* open piece or NULL */
     bool has_begun;       /* a piece was opened */
     bool is_alone;        /* there is no thread for more */
+    int n_batches;        /* of the first piece; ALONE_BATCHES where others may begin */
     eg_scan_ahead *ahead; /* reads all further pieces; NULL while the scan does itself */
     eg_filter *filter;    /* owned; NULL without a predicate */
     eg_batch batch;       /* owned */
@@ -77,6 +79,10 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
         rc = eg_filter_run(s->filter, &s->batch, err);
     else if (rc == EG_OK)
         eg_batch_select_all(&s->batch);
+    /* Few rows of a source that leaves others out: more pieces will be wanted soon. */
+    bool is_few = s->filter != NULL && s->batch.n_rows <= FEW_ROWS;
+    if (rc == EG_OK && s->n_batches < ALONE_BATCHES && s->batch.n_rows > 0)
+        s->n_batches = is_few ? ALONE_BATCHES : s->n_batches + 1;
     return rc;
 }
 
@@ -117,7 +123,7 @@ eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {
         eg_status rc = eg_scan_check(s, err);
         if (rc == EG_OK && s->piece == NULL && s->ahead == NULL)
             rc = go_on(s, err);
-        else if (rc == EG_OK && s->ahead == NULL && s->n_rows >= ALONE_ROWS)
+        else if (rc == EG_OK && s->ahead == NULL && s->n_batches >= ALONE_BATCHES)
             rc = begin_others(s, err);
         if (rc != EG_OK)
             return rc;
