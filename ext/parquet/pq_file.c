@@ -645,8 +645,8 @@ static eg_status take_bounds(const eg_pq_file *f, uint32_t g, uint32_t column,
     return EG_OK;
 }
 
-eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
-                           eg_err *err) {
+eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
+                             eg_err *err) {
     const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, column);
     eg_pq_arena arena = {0};
     eg_pq_thrift r;
@@ -658,28 +658,45 @@ eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, e
     eg_status rc =
         read_piece(f, row_group, column, k->offset_index_offset, k->offset_index_length, &raw, err);
     if (rc != EG_OK)
-        goto done;
+        return rc;
     arena.budget_bytes = 16 * (size_t)k->offset_index_length + ((size_t)1 << 20);
     eg_pq_thrift_init(&r, raw, (size_t)k->offset_index_length, f->name, "offset index",
                       k->offset_index_offset, err);
-    if ((rc = eg_pq_decode_offset_index(&r, &arena, &offsets)) != EG_OK ||
-        (rc = take_locations(f, row_group, column, &offsets, out, err)) != EG_OK)
-        goto done;
-    if (k->column_index_offset != 0) {
-        eg_pq_column_index bounds;
-        rc = read_piece(f, row_group, column, k->column_index_offset, k->column_index_length,
-                        &out->raw, err);
-        if (rc != EG_OK)
-            goto done;
-        arena.budget_bytes += 16 * (size_t)k->column_index_length;
-        eg_pq_thrift_init(&r, out->raw, (size_t)k->column_index_length, f->name, "column index",
-                          k->column_index_offset, err);
-        if ((rc = eg_pq_decode_column_index(&r, &arena, &bounds)) == EG_OK)
-            rc = take_bounds(f, row_group, column, &bounds, out, err);
-    }
-done:
+    rc = eg_pq_decode_offset_index(&r, &arena, &offsets);
+    if (rc == EG_OK)
+        rc = take_locations(f, row_group, column, &offsets, out, err);
     eg_pq_arena_free(&arena);
     free(raw);
+    if (rc != EG_OK)
+        eg_pq_index_close(out);
+    return rc;
+}
+
+/* Reads the column index of a chunk whose pages' places were read. */
+static eg_status read_bounds(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
+                             eg_err *err) {
+    const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, column);
+    eg_pq_thrift r;
+    eg_pq_column_index bounds;
+    eg_status rc = read_piece(f, row_group, column, k->column_index_offset, k->column_index_length,
+                              &out->raw, err);
+    if (rc != EG_OK)
+        return rc;
+    eg_pq_arena arena = {.budget_bytes = 16 * (size_t)k->column_index_length + ((size_t)1 << 20)};
+    eg_pq_thrift_init(&r, out->raw, (size_t)k->column_index_length, f->name, "column index",
+                      k->column_index_offset, err);
+    rc = eg_pq_decode_column_index(&r, &arena, &bounds);
+    if (rc == EG_OK)
+        rc = take_bounds(f, row_group, column, &bounds, out, err);
+    eg_pq_arena_free(&arena);
+    return rc;
+}
+
+eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
+                           eg_err *err) {
+    eg_status rc = eg_pq_index_places(f, row_group, column, out, err);
+    if (rc == EG_OK && eg_pq_file_chunk(f, row_group, column)->column_index_offset != 0)
+        rc = read_bounds(f, row_group, column, out, err);
     if (rc != EG_OK)
         eg_pq_index_close(out);
     return rc;

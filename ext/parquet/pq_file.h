@@ -140,6 +140,10 @@ typedef struct eg_pq_index {
 eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
                            eg_err *err);
 
+/* The same without the bounds, which only a predicate needs. */
+eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
+                             eg_err *err);
+
 /* Harmless on a zeroed one. */
 void eg_pq_index_close(eg_pq_index *x);
 

@@ -168,18 +168,19 @@ bool eg_shard_group_may_pass(const eg_shard_shared *shared, const eg_shard_file 
 
 /* ---- planning ----------------------------------------------------------- */
 
-/* Reads the page index of a lane, once. */
-static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
+/* Reads the page index of a lane, once: with bounds for a predicate's column. */
+static eg_status open_index(shard_piece *p, eg_vector v, bool has_bounds, eg_err *err) {
     lane *l = &p->set->lanes[v];
     uint32_t column = p->file->columns[v].column;
     if (l->has_index)
         return EG_OK;
-    eg_status rc = eg_pq_index_open(p->file->pq, p->group, column, &l->index, err);
+    eg_status rc = has_bounds ? eg_pq_index_open(p->file->pq, p->group, column, &l->index, err)
+                              : eg_pq_index_places(p->file->pq, p->group, column, &l->index, err);
     if (rc != EG_OK) /* the lengths of one that cannot be read are any numbers */
         return rc == EG_DONE ? EG_OK : rc;
     const eg_pq_chunk *k = eg_pq_file_chunk(p->file->pq, p->group, column);
     p->stats.bytes_read += k->offset_index_length;
-    p->stats.bytes_read += k->column_index_offset != 0 ? k->column_index_length : 0;
+    p->stats.bytes_read += has_bounds && k->column_index_offset != 0 ? k->column_index_length : 0;
     l->has_index = true;
     return EG_OK;
 }
@@ -190,7 +191,7 @@ static eg_status cut_by_pages(shard_piece *p, const eg_shard_test *t, eg_err *er
     bool is_single = (t->vectors & (t->vectors - 1)) == 0;
     if (c->origin != EG_SHARD_READ || (t->kind == EG_SHARD_TEST_NULL && !is_single))
         return EG_OK;
-    eg_status rc = open_index(p, t->vector, err);
+    eg_status rc = open_index(p, t->vector, true, err);
     const eg_pq_index *x = &p->set->lanes[t->vector].index;
     if (rc != EG_OK || !x->has_bounds)
         return rc;
@@ -329,7 +330,7 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     bool is_cut = p->n_ranges != 1 || p->ranges[0].end - p->ranges[0].first != p->n_rows;
     for (int v = 0; rc == EG_OK && (is_cut || p->first != 0) && v < EG_N_VECTORS; v++)
         if ((p->file->reads & EG_VECTOR_BIT(v)) != 0)
-            rc = open_index(p, (eg_vector)v, err);
+            rc = open_index(p, (eg_vector)v, false, err);
     return rc;
 }
 

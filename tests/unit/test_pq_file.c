@@ -467,6 +467,13 @@ static void page_index_tells_rows_and_bounds(void **state) {
     assert_int_equal(x.pages[0].bounds.null_count, -1);
     eg_pq_index_close(&x);
     eg_pq_index_close(&x);
+    assert_int_equal(eg_pq_index_places(f, 1, 0, &x, NULL), EG_OK);
+    assert_false(x.has_bounds);
+    assert_int_equal(x.n_pages, 2);
+    assert_int_equal(x.pages[1].first_row, 4);
+    assert_int_equal(x.pages[1].offset, b.pages[1][0][1].offset);
+    assert_false(x.pages[0].bounds.has_min || x.pages[1].is_null_page);
+    eg_pq_index_close(&x);
     eg_pq_file_close(f);
     pb_close(&b);
 }

@@ -533,6 +533,26 @@ static void batches_without_rows_that_pass_cost_the_other_columns_nothing(void *
     assert_counts(s, 1, 0, 11, 8, 21, 21);
 }
 
+/* What a lookup reads beside the footer is the same with and without bounds of a column's pages
+** that it does not ask about. */
+static void bounds_of_pages_are_read_for_predicates_only(void **state) {
+    (void)state;
+    int64_t n_bytes[2];
+    for (int has_bounds = 0; has_bounds < 2; has_bounds++) {
+        sb_field fields[4] = CLUSTERED(.has_bounds = true);
+        fields[2].has_bounds = has_bounds;
+        write_clustered(fields, true);
+        eg_scan_stats s = count_range(EG_COL_START_TIME, START + 5000, START + 6000, BIT(DSTADDR));
+        assert_counts(s, 1, 0, 2, 18, 2, 2);
+        n_bytes[has_bounds] = s.bytes_read;
+        s = count_range(EG_COL_START_TIME, 5, 6, BIT(DSTADDR)); /* the footer alone */
+        assert_counts(s, 0, 1, 0, 0, 0, 0);
+        n_bytes[has_bounds] -= s.bytes_read;
+    }
+    assert_true(n_bytes[0] > 1000);
+    assert_int_equal(n_bytes[0], n_bytes[1]);
+}
+
 /* As many as 2 of 5 rows, and in each batch the first and the last, so that there is nothing to
 ** cut: no others are handed out. */
 static void few_rows_that_pass_are_picked(void **state) {
@@ -825,6 +845,7 @@ int main(void) {
         cmocka_unit_test(dictionary_without_the_value_drops_the_row_group),
         cmocka_unit_test(bloom_filter_without_the_value_drops_the_row_group),
         cmocka_unit_test(batches_without_rows_that_pass_cost_the_other_columns_nothing),
+        cmocka_unit_test(bounds_of_pages_are_read_for_predicates_only),
         cmocka_unit_test(few_rows_that_pass_are_picked),
         cmocka_unit_test(what_a_limit_leaves_unread_is_not_skipped),
         cmocka_unit_test(null_tests_prune_by_null_counts),
