@@ -191,6 +191,33 @@ static eg_status prepare(eg_shard_test *t, const eg_term *term, eg_err *err) {
     return rc;
 }
 
+static bool is_range(const eg_shard_test *t) {
+    return t->kind == EG_SHARD_TEST_NUMBERS && t->n_spans == 1 && t->dots == NULL;
+}
+
+/* Two bounds of one vector, as of a window of time, are one range. False where the last test is
+** no such one. */
+static bool join_range(eg_shard_tests *all) {
+    const eg_shard_test *last = &all->tests[all->n_tests - 1];
+    for (eg_shard_test *t = all->tests; t < last; t++) {
+        if (!is_range(t) || !is_range(last) || t->vector != last->vector ||
+            t->vectors != last->vectors)
+            continue;
+        eg_shard_span *a = &t->spans[0], b = last->spans[0];
+        a->lo = a->lo > b.lo ? a->lo : b.lo;
+        a->hi = a->hi < b.hi ? a->hi : b.hi;
+        t->kind = a->lo > a->hi ? EG_SHARD_TEST_NEVER : EG_SHARD_TEST_NUMBERS;
+        return true;
+    }
+    return false;
+}
+
+static void close_test(eg_shard_test *t) {
+    free(t->spans);
+    free(t->dots);
+    *t = (eg_shard_test){0};
+}
+
 eg_status eg_shard_tests_open(const eg_predicate *where, eg_shard_tests *out, eg_err *err) {
     *out = (eg_shard_tests){0};
     if (where == NULL || where->n_terms == 0)
@@ -204,15 +231,15 @@ eg_status eg_shard_tests_open(const eg_predicate *where, eg_shard_tests *out, eg
             eg_shard_tests_close(out);
             return rc;
         }
+        if (join_range(out))
+            close_test(&out->tests[--out->n_tests]);
     }
     return EG_OK;
 }
 
 void eg_shard_tests_close(eg_shard_tests *t) {
-    for (size_t i = 0; i < t->n_tests; i++) {
-        free(t->tests[i].spans);
-        free(t->tests[i].dots);
-    }
+    for (size_t i = 0; i < t->n_tests; i++)
+        close_test(&t->tests[i]);
     free(t->tests);
     *t = (eg_shard_tests){0};
 }

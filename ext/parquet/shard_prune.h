@@ -35,7 +35,7 @@ typedef struct eg_shard_ip4_text {
     char text[EG_IP4_TEXT_MAX];
 } eg_shard_ip4_text;
 
-/* A term of a predicate. NULL passes TEST_NULL only. */
+/* A term of a predicate, or several that are ranges of one vector. NULL passes TEST_NULL only. */
 typedef struct eg_shard_test {
     eg_shard_test_kind kind;
     eg_vector vector;        /* of NUMBERS and TEXT */

@@ -411,6 +411,32 @@ static void dictionary_entries_are_looked_through(void **state) {
     clear();
 }
 
+static void ranges_of_one_vector_are_one_test(void **state) {
+    (void)state;
+    int64_t set[2] = {1, 9};
+    assert_int_equal(eg_predicate_range(&p, EG_COL_START_MS, 10, INT64_MAX, false, NULL), EG_OK);
+    assert_int_equal(eg_predicate_range(&p, EG_COL_SRCPORT, 5, 5, true, NULL), EG_OK);
+    assert_int_equal(
+        eg_predicate_text(&p, EG_COL_START_TIME, EG_TEXT_LT, "1970-01-01 00:00:00.020", 23, NULL),
+        EG_OK);
+    assert_int_equal(eg_predicate_range(&p, EG_COL_END_MS, 3, 4, false, NULL), EG_OK);
+    assert_int_equal(eg_predicate_set(&p, EG_COL_SRCPORT, set, 2, false, NULL), EG_OK);
+    assert_int_equal(eg_shard_tests_open(&p, &tests, NULL), EG_OK);
+    assert_int_equal(tests.n_tests, 4); /* all but what is no range, or of another vector */
+    assert_int_equal(tests.tests[0].vector, EG_VEC_START_MS);
+    assert_int_equal(tests.tests[0].n_spans, 1);
+    assert_int_equal(tests.tests[0].spans[0].lo, 10);
+    assert_int_equal(tests.tests[0].spans[0].hi, 19);
+    clear();
+    /* Nothing is in both. */
+    assert_int_equal(eg_predicate_range(&p, EG_COL_BYTES, 10, 20, false, NULL), EG_OK);
+    assert_int_equal(eg_predicate_range(&p, EG_COL_BYTES, 21, 30, false, NULL), EG_OK);
+    assert_int_equal(eg_shard_tests_open(&p, &tests, NULL), EG_OK);
+    assert_int_equal(tests.n_tests, 1);
+    assert_int_equal(tests.tests[0].kind, EG_SHARD_TEST_NEVER);
+    clear();
+}
+
 static void empty_predicate_has_no_tests(void **state) {
     (void)state;
     assert_int_equal(eg_shard_tests_open(NULL, &tests, NULL), EG_OK);
@@ -431,6 +457,7 @@ int main(void) {
         cmocka_unit_test(nulls_pass_only_where_they_are_asked_for),
         cmocka_unit_test(bloom_filters_serve_where_a_value_has_one_form),
         cmocka_unit_test(dictionary_entries_are_looked_through),
+        cmocka_unit_test(ranges_of_one_vector_are_one_test),
         cmocka_unit_test(empty_predicate_has_no_tests),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
