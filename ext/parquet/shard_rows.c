@@ -410,15 +410,32 @@ static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n
     return EG_OK;
 }
 
+/* Writes first, first + 1, … two at a time: every row of a whole scan has one. */
+static void count_up(int64_t *out, int64_t first, uint32_t n) {
+    typedef int64_t pair __attribute__((vector_size(16)));
+    pair next = {first, first + 1};
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8, next += 8) {
+        pair here[4] = {next, next + 2, next + 4, next + 6};
+        memcpy(out + i, here, sizeof here);
+    }
+    for (; i < n; i++)
+        out[i] = first + i;
+}
+
 /* Numbers the rows of a batch that begins at a row of the group, as every scan does, whatever it
 ** leaves out. */
 static eg_status number_rows(const shard_piece *p, eg_batch *b, int64_t row, eg_err *err) {
     const eg_shard_readers *set = p->set;
     int64_t first = p->file->first_number + p->first_row + row;
     eg_status rc = eg_batch_need_numbers(b, err);
-    for (uint32_t i = 0; rc == EG_OK && i < b->n_rows; i++)
-        b->numbers[i] = first + (set->n_picked > 0 ? set->picks[i] : i);
-    return rc;
+    if (rc != EG_OK)
+        return rc;
+    if (set->n_picked == 0)
+        count_up(b->numbers, first, b->n_rows);
+    for (uint32_t i = 0; i < set->n_picked; i++)
+        b->numbers[i] = first + set->picks[i];
+    return EG_OK;
 }
 
 eg_status eg_shard_read_batch(shard_piece *p, eg_batch *b, eg_err *err) {
