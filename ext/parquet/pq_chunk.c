@@ -1,7 +1,7 @@
 /*
 ** One page after the other: encode into scratch, compress behind a header,
-** remember where it is and what its bounds are. The codec and the encoding of
-** numbers are chosen on the first page: the others are like it.
+** remember where it is and what its bounds are. Codec and encoding are chosen on one page: of
+** codes the first, of numbers one from the middle. The others are like it.
 */
 #include "parquet/pq_chunk.h"
 
@@ -13,6 +13,10 @@
 #include "parquet/pq_bloom.h"
 #include "parquet/pq_delta.h"
 #include "parquet/pq_rle.h"
+
+/* Of numbers, where the page is that the others are like, in eighths of all: in the middle of
+** runs of rows, too. The first page of times has those of flows that began long before. */
+#define NUMBERS_EIGHTHS 5
 
 /* A codec must take off a sixteenth, or it only costs every reader time: of pages, of the entries
 ** of a dictionary. */
@@ -124,7 +128,7 @@ static size_t list_candidates(const eg_pq_chunk_input *in, candidate out[2]) {
     return is_one ? 1 : 2;
 }
 
-/* Takes a candidate where its first page, in out->scratch, is the least so far. */
+/* Takes a candidate where the page it is tried on, in out->scratch, is the least so far. */
 static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidate c, int level,
                        uint32_t n_rows, size_t *least, eg_pq_chunk_data *out, eg_err *err) {
     size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
@@ -151,21 +155,22 @@ static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidat
     return EG_OK;
 }
 
-/* Chooses encoding, codec and level by the rows of the first page. Codes that a codec hardly makes
+/* Chooses encoding, codec and level by rows [first, end), a page. Codes that a codec hardly makes
 ** smaller than they are in as few bits as they need are stored so. */
-static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t end,
-                        eg_pq_chunk_data *out, eg_err *err) {
+static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t first,
+                        uint32_t end, eg_pq_chunk_data *out, eg_err *err) {
     candidate candidates[2];
     size_t n = list_candidates(in, candidates), least = SIZE_MAX, n_stored = 0;
     bool has_literals = in->compression == EG_PQ_ZSTD && in->level == EG_PQ_LEVEL_CODES;
     for (size_t i = 0; i < n; i++) {
-        encode_rows(in, candidates[i].encoding, candidates[i].bit_width, 0, end, &out->scratch);
+        encode_rows(in, candidates[i].encoding, candidates[i].bit_width, first, end, &out->scratch);
         eg_status rc = out->scratch.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a page");
         /* First, as it wins where both are alike: it is the faster one. */
         if (rc == EG_OK && has_literals)
-            rc = weigh(in, codec, candidates[i], EG_PQ_LEVEL_LITERALS, end, &least, out, err);
+            rc = weigh(in, codec, candidates[i], EG_PQ_LEVEL_LITERALS, end - first, &least, out,
+                       err);
         if (rc == EG_OK)
-            rc = weigh(in, codec, candidates[i], in->level, end, &least, out, err);
+            rc = weigh(in, codec, candidates[i], in->level, end - first, &least, out, err);
         if (rc != EG_OK)
             return rc;
         n_stored = i == 0 ? out->scratch.n_bytes : n_stored;
@@ -340,9 +345,11 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
     clear(out);
     out->n_rows = in->n_rows;
     eg_status rc = make_room(out, in->n_pages, err);
-    uint32_t first_end = in->n_pages > 1 ? in->page_starts[1] : in->n_rows;
-    if (rc == EG_OK)
-        rc = choose(in, codec, first_end, out, err);
+    if (rc == EG_OK) {
+        uint32_t p = in->dictionary == NULL ? in->n_pages * NUMBERS_EIGHTHS / 8 : 0;
+        uint32_t end = p + 1 < in->n_pages ? in->page_starts[p + 1] : in->n_rows;
+        rc = choose(in, codec, in->page_starts[p], end, out, err);
+    }
     if (rc == EG_OK && in->dictionary != NULL)
         rc = put_dictionary(in, codec, out, err);
     const void *array = in->dictionary != NULL ? in->dictionary : in->values;

@@ -21,7 +21,7 @@ typedef struct eg_pq_chunk_input {
     const void *dictionary; /* [n_entries], the array of the type (pq_encoding.h) */
     uint32_t n_entries;
     /* …or, where dictionary is NULL, the values. Numbers are PLAIN or DELTA_BINARY_PACKED,
-    ** whichever is smaller once compressed, judged by the first page; texts are PLAIN. */
+    ** whichever is smaller once compressed, judged by one page; texts are PLAIN. */
     const void *values;  /* [n_rows], the array of the type */
     int32_t compression; /* eg_pq_compression; none is used where it does not pay */
     int level; /* of the codec, 0 its default; EG_PQ_LEVEL_CODES: or LITERALS, page by page */

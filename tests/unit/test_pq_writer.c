@@ -276,6 +276,37 @@ static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
     eg_pq_chunk_free(&out);
 }
 
+/* Two numbers far apart, in turn, are least PLAIN, packed by ZSTD; numbers that grow by few are
+ *least
+ ** as differences. Whichever the first page has, the others count. */
+static void the_encoding_of_numbers_is_that_of_a_page_in_the_middle(void **state) {
+    (void)state;
+    enum { N_PAGES = 8, PAGE_ROWS = 1000 };
+    static int64_t values[N_PAGES * PAGE_ROWS];
+    uint32_t starts[N_PAGES], random = 1;
+    for (int grows = 0; grows < 2; grows++) {
+        eg_pq_chunk_data out = {0};
+        eg_err err = {.msg = ""};
+        for (uint32_t i = 0; i < N_PAGES * PAGE_ROWS; i++) {
+            random = random * 1664525 + 1013904223;
+            bool is_grown = (i < PAGE_ROWS) != (grows == 1);
+            values[i] = is_grown ? (int64_t)i * 100 + random % 100 : (int64_t)(i % 2) << 40;
+        }
+        for (uint32_t p = 0; p < N_PAGES; p++)
+            starts[p] = p * PAGE_ROWS;
+        eg_pq_chunk_input in = {.type = EG_PQ_INT64,
+                                .n_rows = N_PAGES * PAGE_ROWS,
+                                .page_starts = starts,
+                                .n_pages = N_PAGES,
+                                .values = values,
+                                .compression = EG_PQ_ZSTD};
+        if (eg_pq_chunk_encode(&in, codec, &out, &err) != EG_OK)
+            fail_msg("%s", err.msg);
+        assert_int_equal(out.encoding, grows ? EG_PQ_DELTA_BINARY_PACKED : EG_PQ_PLAIN);
+        eg_pq_chunk_free(&out);
+    }
+}
+
 static void a_descriptor_that_takes_no_more_is_told(void **state) {
     (void)state;
     eg_pq_writer *w;
@@ -294,6 +325,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back_and_sound),
         cmocka_unit_test(codes_that_a_codec_hardly_shrinks_are_stored),
+        cmocka_unit_test(the_encoding_of_numbers_is_that_of_a_page_in_the_middle),
         cmocka_unit_test(a_descriptor_that_takes_no_more_is_told),
     };
     return cmocka_run_group_tests(tests, open_codec, close_codec);
