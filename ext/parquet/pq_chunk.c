@@ -36,27 +36,42 @@ static const uint8_t *bytes_of(const void *array, size_t i, size_t width) {
 
 /* ---- Pages */
 
+/* A page as it will stand in the file: packed in out->packed, or `raw` itself. Entries that a codec
+** hardly shrinks are stored: all of the chunk is, where its codes are. */
+static eg_status pack(int level, eg_pq_codec *codec, bool is_dictionary, const eg_pq_buffer *raw,
+                      eg_pq_chunk_data *out, const eg_pq_buffer **body, eg_err *err) {
+    *body = raw;
+    if (out->compression == EG_PQ_UNCOMPRESSED)
+        return EG_OK;
+    eg_pq_buffer_clear(&out->packed);
+    eg_status rc =
+        eg_pq_compress(codec, out->compression, level, raw->data, raw->n_bytes, &out->packed, err);
+    bool is_stored = rc == EG_OK && is_dictionary && !pays(out->packed.n_bytes, raw->n_bytes);
+    if (is_stored && out->level == EG_PQ_LEVEL_STORED) {
+        out->compression = EG_PQ_UNCOMPRESSED;
+        return EG_OK;
+    }
+    if (is_stored && out->compression == EG_PQ_ZSTD) {
+        eg_pq_buffer_clear(&out->packed);
+        rc = eg_pq_compress(codec, EG_PQ_ZSTD, EG_PQ_LEVEL_STORED, raw->data, raw->n_bytes,
+                            &out->packed, err);
+    }
+    *body = &out->packed;
+    return rc;
+}
+
 /* Appends a page, header and body, to out->bytes; `raw` is uncompressed. */
 static eg_status put_page(int level, eg_pq_codec *codec, eg_pq_page_header *h,
                           const eg_pq_buffer *raw, eg_pq_chunk_data *out, eg_err *err) {
-    const eg_pq_buffer *body = raw;
+    const eg_pq_buffer *body;
     if (raw->status != EG_OK)
         return eg_fail_nomem(err, "a page");
     if (raw->n_bytes > INT32_MAX)
         return eg_fail(err, EG_LIMIT, -1, "a page of %zu bytes: expected at most %d", raw->n_bytes,
                        INT32_MAX);
-    if (out->compression != EG_PQ_UNCOMPRESSED) {
-        eg_pq_buffer_clear(&out->packed);
-        eg_status rc = eg_pq_compress(codec, out->compression, level, raw->data, raw->n_bytes,
-                                      &out->packed, err);
-        if (rc != EG_OK)
-            return rc;
-        if (h->type == EG_PQ_DICTIONARY_PAGE && out->level == EG_PQ_LEVEL_STORED &&
-            !pays(out->packed.n_bytes, raw->n_bytes))
-            out->compression = EG_PQ_UNCOMPRESSED;
-        else
-            body = &out->packed;
-    }
+    eg_status rc = pack(level, codec, h->type == EG_PQ_DICTIONARY_PAGE, raw, out, &body, err);
+    if (rc != EG_OK)
+        return rc;
     h->uncompressed_bytes = (int32_t)raw->n_bytes;
     h->compressed_bytes = (int32_t)body->n_bytes;
     h->has_crc = true;
