@@ -70,6 +70,12 @@ static void load_numbers(const uint8_t *in, void *out, size_t width, size_t n) {
 #endif
 }
 
+bool eg_pq_plain_is_array(int32_t type) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&
+           (type == EG_PQ_INT32 || type == EG_PQ_INT64 || type == EG_PQ_FLOAT ||
+            type == EG_PQ_DOUBLE);
+}
+
 bool eg_pq_plain_read(int32_t type, int32_t type_length, const uint8_t **pos, const uint8_t *end,
                       void *out, size_t n) {
     const uint8_t *p = *pos;

@@ -23,6 +23,9 @@ size_t eg_pq_plain_bytes(int32_t type, int32_t type_length);
 const char *eg_pq_type_name(int32_t type);
 const char *eg_pq_encoding_name(int32_t encoding);
 
+/* Whether values of a type stand in PLAIN as they do in an array, but for alignment. */
+bool eg_pq_plain_is_array(int32_t type);
+
 /* Reads n PLAIN values at *pos, which moves behind them; not BOOLEAN. type_length
 ** is of FIXED. False where the bytes up to `end` are too few. */
 bool eg_pq_plain_read(int32_t type, int32_t type_length, const uint8_t **pos, const uint8_t *end,

@@ -630,6 +630,10 @@ eg_status eg_pq_dictionary_read(const eg_pq_column *c, const eg_pq_page_header *
                                 const uint8_t *body, size_t n_bytes, void *values,
                                 const eg_pq_place *at, eg_pq_dictionary *out, eg_err *err) {
     const uint8_t *pos = body;
+    if (values == NULL) {
+        *out = (eg_pq_dictionary){.n_entries = (uint32_t)h->num_values, .values = {.any = body}};
+        return EG_OK;
+    }
     if (h->num_values > 0 && !eg_pq_plain_read(c->type, c->type_length, &pos, body + n_bytes,
                                                values, (size_t)h->num_values))
         return eg_pq_place_fail(at, EG_CORRUPT, err, "a dictionary of %d values ends early",

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parquet/pq_encoding.h"
+
 #define READ_AHEAD ((size_t)64 << 10)   /* read at once where pages are read one after another */
 #define HEADER_BYTES ((size_t)256)      /* as much as most page headers are */
 #define SPARE_PART 8                    /* of what a buffer needs, more */
@@ -206,9 +208,13 @@ static eg_status load_dictionary(eg_pq_reader *r, eg_err *err) {
                               r->dictionary_body.data, n_body, &cause);
     if (rc != EG_OK)
         return eg_pq_place_fail(&at, rc, err, "%s", cause.msg);
-    if ((rc = reserve(r, &r->dictionary_values, r->n_dictionary_bytes, err)) == EG_OK)
-        rc = eg_pq_dictionary_read(r->column, h, body, n_body, r->dictionary_values.data, &at,
-                                   &r->dictionary, err);
+    bool is_array = eg_pq_plain_is_array(r->column->type);
+    if (!is_array)
+        rc = reserve(r, &r->dictionary_values, r->n_dictionary_bytes, err);
+    if (rc == EG_OK)
+        rc = eg_pq_dictionary_read(r->column, h, body, n_body,
+                                   is_array ? NULL : r->dictionary_values.data, &at, &r->dictionary,
+                                   err);
     r->is_loaded = rc == EG_OK;
     return rc;
 }

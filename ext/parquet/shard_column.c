@@ -594,14 +594,19 @@ static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *er
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err) {
     size_t width = eg_vector_width(c->vector), n = d->n_entries;
+    kernel k = kernel_of(c);
     m->n_wrong = 0;
+    if (k == copy_32 && n > 0) {
+        m->numbers = d->values.any;
+        return EG_OK;
+    }
     /* One more than there are: the code of a NULL is 0, also into an empty dictionary. */
-    eg_status rc = reserve(&m->numbers, &m->capacity_bytes, (n + 1) * width, err);
+    eg_status rc = reserve(&m->room, &m->capacity_bytes, (n + 1) * width, err);
     if (rc != EG_OK)
         return rc;
-    store(m->numbers, width, n, 0);
-    kernel k = kernel_of(c);
-    if (k != NULL && k(d->values.any, d->n_entries, m->numbers))
+    m->numbers = m->room;
+    store(m->room, width, n, 0);
+    if (k != NULL && k(d->values.any, d->n_entries, m->room))
         return EG_OK;
     for (size_t i = 0; i < n; i++) {
         int64_t number = 0;
@@ -619,7 +624,7 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         } else if (rc != EG_OK) {
             return rc;
         }
-        store(m->numbers, width, i, number);
+        store(m->room, width, i, number);
     }
     return EG_OK;
 }
@@ -637,19 +642,20 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
                                  eg_err *err) {
     size_t width = eg_vector_width(c->vector), n = k->n_entries;
     m->n_wrong = 0;
-    eg_status rc = reserve(&m->numbers, &m->capacity_bytes, (n + 1) * width, err);
+    eg_status rc = reserve(&m->room, &m->capacity_bytes, (n + 1) * width, err);
     if (rc != EG_OK)
         return rc;
-    store(m->numbers, width, n, 0);
+    m->numbers = m->room;
+    store(m->room, width, n, 0);
     for (size_t i = 0; i < n && c->form != EG_SHARD_IP4_TEXT; i++)
-        store(m->numbers, width, i, k->first + k->all[i]);
+        store(m->room, width, i, k->first + k->all[i]);
     for (size_t i = 0; i < n && c->form == EG_SHARD_IP4_TEXT; i++)
-        ((uint32_t *)m->numbers)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
+        ((uint32_t *)m->room)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
     return EG_OK;
 }
 
 void eg_shard_map_close(eg_shard_map *m) {
-    free(m->numbers);
+    free(m->room);
     free(m->wrong);
     *m = (eg_shard_map){0};
 }

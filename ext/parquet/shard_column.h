@@ -82,7 +82,8 @@ eg_status eg_shard_texts_add(eg_shard_texts *t, const char *text, size_t n_bytes
 
 /* The entries of a dictionary in the vector's type. A zeroed one is empty. */
 typedef struct eg_shard_map {
-    void *numbers; /* [n_entries], owned */
+    const void *numbers; /* [n_entries]: in room, or the dictionary's own where they are the same */
+    void *room;          /* owned */
     size_t capacity_bytes;
     uint8_t *wrong; /* [n_entries], owned: 1 where the entry is none that the vector holds;
                     ** only where n_wrong > 0 */
@@ -91,7 +92,7 @@ typedef struct eg_shard_map {
 } eg_shard_map;
 
 /* Translates all entries, reusing the map's memory: at most twice the dictionary's
-** own bytes. EG_NOMEM, EG_OK. */
+** own bytes. The map is good as long as the dictionary is. EG_NOMEM, EG_OK. */
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err);
 
