@@ -130,10 +130,9 @@ void eg_pq_page_close(eg_pq_page *p);
 eg_status eg_pq_dictionary_check(const eg_pq_column *c, const eg_pq_page_header *h, size_t n_bytes,
                                  const eg_pq_place *at, size_t *n_value_bytes, eg_err *err);
 
-/* Decodes a dictionary page's body[0..n_bytes) into values, which has room for
-** what _check said; texts view body. Where eg_pq_plain_is_array, values may be NULL: then body,
-*which
-** is aligned for them, is the array itself. */
+/* Decodes a dictionary page's body[0..n_bytes) into values, which has room for what _check said;
+** texts view body. Where eg_pq_plain_is_array, values may be NULL: then body, which is aligned
+** for them, is the array itself. */
 eg_status eg_pq_dictionary_read(const eg_pq_column *c, const eg_pq_page_header *h,
                                 const uint8_t *body, size_t n_bytes, void *values,
                                 const eg_pq_place *at, eg_pq_dictionary *out, eg_err *err);

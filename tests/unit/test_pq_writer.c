@@ -277,8 +277,7 @@ static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
 }
 
 /* Two numbers far apart, in turn, are least PLAIN, packed by ZSTD; numbers that grow by few are
- *least
- ** as differences. Whichever the first page has, the others count. */
+** least as differences. Whichever the first page has, the others count. */
 static void the_encoding_of_numbers_is_that_of_a_page_in_the_middle(void **state) {
     (void)state;
     enum { N_PAGES = 8, PAGE_ROWS = 1000 };
