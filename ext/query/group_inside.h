@@ -13,7 +13,7 @@
 
 #define N_PARTITIONS EG_GROUP_PARTITIONS
 #define CHUNK_BYTES 4088 /* with its link 4 KiB of waiting rows */
-#define BLOCK_CHUNKS 512 /* 2 MiB, a huge page */
+#define BLOCK_CHUNKS 512 /* 2 MiB: where the system is set so, a huge page */
 #define BLOCK_BYTES (BLOCK_CHUNKS * sizeof(chunk))
 
 /* A waiting row is the low 56 bits of its first key word (the high ones are the partition),

@@ -2,7 +2,6 @@
 #include "query/group_table.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "query/group_inside.h"
@@ -84,8 +83,7 @@ static bool take_block(eg_group_table *t, member *l) {
     } else {
         chunk *block = need_block_room(t) ? aligned_alloc(BLOCK_BYTES, BLOCK_BYTES) : NULL;
         has = block != NULL;
-        if (has) { /* a wish: 4 KiB pages do as well, but cost a fault each */
-            (void)madvise(block, BLOCK_BYTES, MADV_HUGEPAGE);
+        if (has) {
             t->blocks[t->n_blocks++] = block;
             l->block = block;
             l->n_block_chunks = BLOCK_CHUNKS;
