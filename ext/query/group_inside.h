@@ -33,7 +33,8 @@
 typedef struct wide_counters {
     int64_t bytes, packets, flows;
 } wide_counters;
-#define MAX_WIDE (UINT32_C(1) << 20) /* of a lane, before it is time to sum */
+/* Of a lane, before it may be time to sum for them: else those of an eighth of what waits. */
+#define LEAST_WIDE (1u << 20)
 
 #define MAX_ROWS 4096u /* of a batch */
 
@@ -114,7 +115,8 @@ struct eg_group_table {
     atomic_size_t n_used;   /* blocks and lots with lanes, rows and kept groups */
     size_t used_blocks;     /* n_used after the last summing: kept groups */
     size_t waiting_blocks;  /* that may be used beyond before it is time to sum */
-    atomic_bool is_crowded; /* too many wide counters wait */
+    uint32_t most_wide;     /* counters that a lane may put aside, by waiting_blocks */
+    atomic_bool is_crowded; /* some lane has that many */
     uint64_t groups_limit;  /* bytes of groups that are kept in memory; UINT64_MAX without */
     atomic_ullong kept_bytes;
     atomic_bool has_spilled;

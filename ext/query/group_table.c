@@ -7,7 +7,7 @@
 #include "query/group_inside.h"
 
 /* What waits at least before it is summed. Where groups are dropped and sums would not be much
-** smaller, rows wait on up to a quarter of what may, or up to a size that is small anyway: only
+** smaller, rows wait on up to half of what may, or up to a size that is small anyway: only
 ** those that may be among the first are summed, if rows can wait so long. */
 #define LEAST_BLOCKS 16u  /* 32 MiB */
 #define SMALL_BLOCKS 128u /* 256 MiB */
@@ -148,7 +148,7 @@ static eg_status put_aside(eg_group_table *t, member *l, wide_counters counters,
     }
     *instead = ROW_WIDE << 32 | l->n_wide;
     l->wide[l->n_wide++] = counters;
-    if (l->n_wide >= MAX_WIDE)
+    if (l->n_wide >= t->most_wide)
         atomic_store_explicit(&t->is_crowded, true, memory_order_relaxed);
     return EG_OK;
 }
@@ -365,8 +365,15 @@ static size_t most_blocks(const eg_group_table *t) {
 
 /* Up to where rows wait that sums would not make much smaller. */
 static size_t large_blocks(const eg_group_table *t) {
-    size_t part = t->plan.limit_bytes == 0 ? 0 : most_blocks(t) / 4;
-    return part > SMALL_BLOCKS ? part : SMALL_BLOCKS;
+    size_t half = t->plan.limit_bytes == 0 ? 0 : most_blocks(t) / 2;
+    return half > SMALL_BLOCKS ? half : SMALL_BLOCKS;
+}
+
+static void let_wait(eg_group_table *t, size_t n_blocks) {
+    size_t wide = n_blocks * (BLOCK_BYTES / sizeof(wide_counters) / 8) / (size_t)t->plan.n_lanes;
+    t->waiting_blocks = n_blocks;
+    t->most_wide = wide > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)wide;
+    t->most_wide = t->most_wide > LEAST_WIDE ? t->most_wide : LEAST_WIDE;
 }
 
 /* After a summing: how much may wait, and what then is left for groups. As much as groups take,
@@ -376,7 +383,7 @@ static void set_limits(eg_group_table *t) {
     size_t used = t->used_blocks = atomic_load(&t->n_used), most = most_blocks(t);
     size_t more = used > t->n_blocks - used ? used : t->n_blocks - used;
     more = more > LEAST_BLOCKS ? more : LEAST_BLOCKS;
-    t->waiting_blocks = more < most ? more : most;
+    let_wait(t, more < most ? more : most);
     if (t->plan.limit_bytes == 0)
         return;
     uint64_t waiting_bytes = t->waiting_blocks * BLOCK_BYTES, limit = t->plan.limit_bytes;
@@ -434,7 +441,7 @@ eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err
     if (t->waiting_blocks < large && more > large)
         more = large;
     if (!*is_worth)
-        t->waiting_blocks = more < most ? more : most;
+        let_wait(t, more < most ? more : most);
     return EG_OK;
 }
 
