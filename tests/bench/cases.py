@@ -51,7 +51,8 @@ def key_name(keys):
 def ranking(keys, where, source, tools):
     """The ten busiest of `keys`, filtered."""
     name = "-".join(["filtered", key_name(keys), where, source] if where else ["top", key_name(keys), source])
-    return Case(name, "top " + source, key_name(keys) + (", " + WHERE[where] if where else ""), Question("top", keys, where), source, tools)
+    group = ("filtered " if where else "top ") + source
+    return Case(name, group, key_name(keys) + (", " + WHERE[where] if where else ""), Question("top", keys, where), source, tools)
 
 
 def cases():
@@ -70,7 +71,8 @@ def cases():
         found.append(dataclasses.replace(ordered, group=group, title="ordered pairs"))
         for where in FILTERS:
             title = "the busiest pairs, " + WHERE[where]
-            found.append(Case("pairs-%s-%s" % (where, source), group, title, Question("pairs", (), where), source, ENGINES))
+            filtered = Question("pairs", (), where)
+            found.append(Case("pairs-%s-%s" % (where, source), "filtered " + source, title, filtered, source, ENGINES))
     for source in ("uint32", "text"):
         for keys in KEY_SETS:
             with_nfdump = ("nfdump",) if keys in (("srcaddr",), ("dstport",)) and source == "uint32" else ()
