@@ -590,7 +590,7 @@ static eg_status bad_index(const eg_pq_file *f, uint32_t g, uint32_t column, con
                    f->name, f->columns[column].name, g, what, (long long)found);
 }
 
-/* Reads a piece of the file that the footer points to into a block of its own. */
+/* Reads a piece of the file that the footer points to into a block of its own, NULL on failure. */
 static eg_status read_piece(const eg_pq_file *f, uint32_t g, uint32_t column, int64_t offset,
                             int32_t n, uint8_t **out, eg_err *err) {
     if (n <= 0 || !is_inside(f, offset, n))
@@ -598,7 +598,12 @@ static eg_status read_piece(const eg_pq_file *f, uint32_t g, uint32_t column, in
     *out = malloc((size_t)n);
     if (*out == NULL)
         return eg_fail_nomem(err, "a page index");
-    return eg_pq_file_read(f, offset, *out, (size_t)n, err);
+    eg_status rc = eg_pq_file_read(f, offset, *out, (size_t)n, err);
+    if (rc != EG_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 static eg_status take_locations(const eg_pq_file *f, uint32_t g, uint32_t column,

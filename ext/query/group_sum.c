@@ -96,7 +96,6 @@ static inline bool need_slots(sums *s, uint32_t n, size_t width) {
 typedef struct row_list {
     chunk *newest;
     uint32_t n_newest, n_full; /* rows in the first chunk, in each other */
-    bool is_kept;
     const wide_counters *aside;
 } row_list;
 
@@ -111,7 +110,6 @@ static row_list list_of(const eg_group_table *t, size_t at, int i) {
         return (row_list){.newest = p->kept,
                           .n_newest = (p->n_kept - 1) % t->chunk_kept + 1,
                           .n_full = t->chunk_kept,
-                          .is_kept = true,
                           .aside = p->wide};
     const waiting *w = &t->lanes[i - 1]->waiting[at];
     return (row_list){.newest = w->newest,
