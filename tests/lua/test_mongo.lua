@@ -387,17 +387,20 @@ end)
 
 tap.case("Ctrl-C ends a find that waits for its server, and a sleep", function()
   local other <close> = assert(server.start "")
-  for what, command in pairs {
-    find = 'os.execute("kill -STOP %d"); print(c:collection("a", "b"):find_one {}, "came back")',
-    connect = 'c:close(); os.execute("kill -STOP %d"); print(mongo.open(arg[1]), "came back")',
-    sleep = "mongo.sleep(600000) print(%d)",
+  -- os.execute ignores Ctrl-C while it runs: what it does comes before "ready".
+  local stop = ('os.execute "kill -STOP %d"'):format(other.pid)
+  for what, commands in pairs {
+    find = { stop, 'print(c:collection("a", "b"):find_one {}, "came back")' },
+    connect = { "c:close() " .. stop, 'print(mongo.open(arg[1]), "came back")' },
+    sleep = { "", "mongo.sleep(600000)" },
   } do
     local folder <close> = tap.folder()
     tap.write_file(folder.path .. "/wait.lua", ([[
       local mongo = require "mongo"
       local c = assert(mongo.open(arg[1]))
+      %s
       io.stderr:write "ready\n"
-      %s]]):format(command:format(other.pid)))
+      %s]]):format(commands[1], commands[2]))
     -- A shell starts what is in its background with SIGINT ignored.
     local out, err, code = tap.run(([[cd %s; : > err
       env --default-signal=INT %s wait.lua '%s?socketTimeoutMS=60000&connectTimeoutMS=60000' 2> err &
