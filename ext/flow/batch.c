@@ -61,6 +61,26 @@ void *eg_batch_array(const eg_batch *b, eg_vector v) {
     return NULL;
 }
 
+/* By way of a value of its own, for the place may be the same. */
+#define PICK(width)                                                                                \
+    case width:                                                                                    \
+        for (uint32_t i = 0; i < n; i++) {                                                         \
+            uint8_t value[width];                                                                  \
+            memcpy(value, (const uint8_t *)in + (size_t)rows[i] * (width), width);                 \
+            memcpy((uint8_t *)out + (size_t)i * (width), value, width);                            \
+        }                                                                                          \
+        break;
+
+void eg_pick_rows(void *out, const void *in, size_t width, const uint16_t *rows, uint32_t n) {
+    switch (width) {
+        PICK(1)
+        PICK(2)
+        PICK(4)
+        PICK(8)
+        PICK(16)
+    }
+}
+
 static int64_t vector_number(const eg_batch *b, eg_vector v, uint32_t row) {
     switch (v) {
 #define EG_VECTOR(ID, ctype)                                                                       \

@@ -52,6 +52,10 @@ eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err);
 /* The array of a vector; NULL where the batch has none. */
 void *eg_batch_array(const eg_batch *b, eg_vector v);
 
+/* Writes rows[0..n) of an array of values of `width` bytes, 1, 2, 4, 8 or 16, to out; which may be
+** the array itself where the rows ascend. */
+void eg_pick_rows(void *out, const void *in, size_t width, const uint16_t *rows, uint32_t n);
+
 /* The number of a row among all rows of the source. */
 static inline int64_t eg_batch_row(const eg_batch *b, uint32_t row) {
     return b->numbers != NULL ? b->numbers[row] : b->first_row + row;

@@ -30,6 +30,11 @@ static bool pays_for_codes(size_t n_packed, size_t n_stored) {
     return n_packed + n_stored / 8 < n_stored;
 }
 
+/* The row behind a page's last one. */
+static uint32_t page_end(const eg_pq_chunk_input *in, uint32_t page) {
+    return page + 1 < in->n_pages ? in->page_starts[page + 1] : in->n_rows;
+}
+
 static const uint8_t *bytes_of(const void *array, size_t i, size_t width) {
     return (const uint8_t *)array + i * width;
 }
@@ -362,16 +367,14 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
     eg_status rc = make_room(out, in->n_pages, err);
     if (rc == EG_OK) {
         uint32_t p = in->dictionary == NULL ? in->n_pages * NUMBERS_EIGHTHS / 8 : 0;
-        uint32_t end = p + 1 < in->n_pages ? in->page_starts[p + 1] : in->n_rows;
-        rc = choose(in, codec, in->page_starts[p], end, out, err);
+        rc = choose(in, codec, in->page_starts[p], page_end(in, p), out, err);
     }
     if (rc == EG_OK && in->dictionary != NULL)
         rc = put_dictionary(in, codec, out, err);
     const void *array = in->dictionary != NULL ? in->dictionary : in->values;
     size_t chunk_min = 0, chunk_max = 0, last_min = 0, last_max = 0;
     for (uint32_t p = 0; p < in->n_pages && rc == EG_OK; p++) {
-        uint32_t first = in->page_starts[p];
-        uint32_t end = p + 1 < in->n_pages ? in->page_starts[p + 1] : in->n_rows;
+        uint32_t first = in->page_starts[p], end = page_end(in, p);
         eg_pq_chunk_page *page = &out->pages[p];
         eg_pq_page_header h = {.type = EG_PQ_DATA_PAGE,
                                .num_values = (int32_t)(end - first),

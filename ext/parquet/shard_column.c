@@ -582,12 +582,13 @@ static eg_status translate(const eg_shard_column *c, const void *values, size_t 
 static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *err) {
     if (need <= *capacity)
         return EG_OK;
+    need += need / 8;
     free(*block);
     *capacity = 0;
-    *block = malloc(need + need / 8);
+    *block = malloc(need);
     if (*block == NULL)
         return eg_fail_nomem(err, "a translated dictionary");
-    *capacity = need + need / 8;
+    *capacity = need;
     return EG_OK;
 }
 

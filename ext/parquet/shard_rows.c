@@ -18,17 +18,20 @@
 
 /* ---- columns of a batch ------------------------------------------------- */
 
-/* Where a vector is read to: the batch, or scratch where it only serves others. */
+/* Where a vector is read to: the batch, or scratch where it only serves others. NULL before there
+** was a need for that. */
+static void *array_of(const shard_piece *p, const eg_batch *b, eg_vector v) {
+    void *array = eg_batch_array(b, v);
+    return array != NULL ? array : p->set->lanes[v].scratch;
+}
+
+/* The same, there in any case. */
 static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void **out,
                            eg_err *err) {
-    *out = eg_batch_array(b, v);
-    if (*out != NULL)
-        return EG_OK;
-    lane *l = &p->set->lanes[v];
-    if (l->scratch == NULL)
-        l->scratch = malloc(EG_BATCH_ROWS * eg_vector_width(v));
-    *out = l->scratch;
-    return l->scratch != NULL ? EG_OK : eg_fail_nomem(err, "a column");
+    *out = array_of(p, b, v);
+    if (*out == NULL)
+        *out = p->set->lanes[v].scratch = malloc(EG_BATCH_ROWS * eg_vector_width(v));
+    return *out != NULL ? EG_OK : eg_fail_nomem(err, "a column");
 }
 
 /* Where the predicate takes one number of a vector only, and keys tell its code, rows need no more
@@ -111,29 +114,12 @@ static void count_pages(lane *l, int64_t row, uint32_t n) {
         l->n_pages += x->pages[l->next_page].first_row + x->pages[l->next_page].n_rows > row;
 }
 
-#define PICK(type)                                                                                 \
-    for (uint32_t i = 0; i < n; i++)                                                               \
-        ((type *)out)[i] = ((const type *)in)[picks[i]];
-
 /* Makes a slice of its rows picks[0..n). */
 static void pick_values(eg_shard_readers *set, eg_pq_type type, const uint16_t *picks, uint32_t n,
                         eg_pq_vector *rows) {
-    const void *in = rows->values.any;
-    void *out = set->picked_values;
-    switch (rows->has_codes ? sizeof(uint32_t) : eg_pq_value_bytes((int32_t)type)) {
-    case 1:
-        PICK(uint8_t)
-        break;
-    case 4:
-        PICK(uint32_t)
-        break;
-    case 8:
-        PICK(uint64_t)
-        break;
-    default:
-        PICK(eg_pq_bytes)
-    }
-    rows->values.any = out;
+    size_t width = rows->has_codes ? sizeof(uint32_t) : eg_pq_value_bytes((int32_t)type);
+    eg_pick_rows(set->picked_values, rows->values.any, width, picks, n);
+    rows->values.any = set->picked_values;
     if (rows->valid != NULL) {
         rows->n_nulls = 0;
         for (uint32_t i = 0; i < n; i++) {
@@ -308,9 +294,7 @@ static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *
         const eg_shard_test *t = &tests->tests[i];
         if (t->kind != EG_SHARD_TEST_NUMBERS || (p->first & EG_VECTOR_BIT(t->vector)) == 0)
             continue;
-        void *numbers = eg_batch_array(b, t->vector);
-        eg_shard_test_rows(t, numbers != NULL ? numbers : p->set->lanes[t->vector].scratch, n,
-                           alive);
+        eg_shard_test_rows(t, array_of(p, b, t->vector), n, alive);
         for (uint32_t k = 0; b->nulls != NULL && k < n; k++)
             alive[k] &= (b->nulls[k] & t->vectors) == 0;
     }
@@ -334,27 +318,11 @@ static void pick_alive(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t hi) {
     for (int v = 0; v < EG_N_VECTORS; v++) {
         if ((p->first & EG_VECTOR_BIT(v)) == 0)
             continue;
-        void *in = eg_batch_array(b, (eg_vector)v), *out;
-        const uint16_t *picks = set->picks;
-        in = in != NULL ? in : set->lanes[v].scratch;
-        out = in;
-        switch (eg_vector_width((eg_vector)v)) {
-        case 1:
-            PICK(uint8_t)
-            break;
-        case 2:
-            PICK(uint16_t)
-            break;
-        case 4:
-            PICK(uint32_t)
-            break;
-        default:
-            PICK(uint64_t)
-        }
+        void *array = array_of(p, b, (eg_vector)v);
+        eg_pick_rows(array, array, eg_vector_width((eg_vector)v), set->picks, n);
     }
     if (b->nulls != NULL) {
-        for (uint32_t i = 0; i < n; i++)
-            b->nulls[i] = b->nulls[set->picks[i]];
+        eg_pick_rows(b->nulls, b->nulls, sizeof *b->nulls, set->picks, n);
         memset(b->nulls + n, 0, (EG_BATCH_ROWS - n) * sizeof *b->nulls);
     }
     for (uint32_t i = 0; i < n; i++)
@@ -367,9 +335,8 @@ static void shift(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t n) {
     for (int v = 0; v < EG_N_VECTORS; v++) {
         if ((p->first & EG_VECTOR_BIT(v)) == 0)
             continue;
-        uint8_t *array = eg_batch_array(b, (eg_vector)v);
+        uint8_t *array = array_of(p, b, (eg_vector)v);
         size_t width = eg_vector_width((eg_vector)v);
-        array = array != NULL ? array : p->set->lanes[v].scratch;
         memmove(array, array + lo * width, n * width);
     }
     if (b->nulls != NULL) {

@@ -26,6 +26,7 @@
 #define FIRST_BYTES (FIRST_BITS / 8)
 #define COUNTER_BYTES 6
 #define ROW_FLOWS_SHIFT 45
+#define ROW_FLOWS UINT64_C(7) /* the most that a row has, less one */
 #define ROW_WIDE UINT64_C(0x1fff)
 #define KEPT_BYTES 2 /* more that a kept group takes */
 #define SPILL_OVER 2
@@ -131,7 +132,7 @@ static inline uint64_t row_packets(uint64_t counters) {
 
 /* Flows less one. */
 static inline uint64_t row_flows(uint64_t counters) {
-    return counters >> ROW_FLOWS_SHIFT & 7;
+    return counters >> ROW_FLOWS_SHIFT & ROW_FLOWS;
 }
 
 static inline size_t entry_words(unsigned n_words) {

@@ -209,8 +209,9 @@ static inline __attribute__((always_inline)) void weigh_list(const row_list *fro
     const size_t step = row_bytes(n_words) + (is_kept ? KEPT_BYTES : 0);
     const uint64_t wide = is_kept ? WIDE : ROW_WIDE, one = w->measure == 2 && !is_kept;
     const unsigned flows_shift = is_kept ? 48 : ROW_FLOWS_SHIFT;
+    const uint64_t flows_mask = is_kept ? UINT16_MAX : ROW_FLOWS;
     const unsigned shift = w->measure == 0 ? 0 : w->measure == 1 ? 32 : flows_shift;
-    const uint64_t mask = w->measure == 0 ? UINT32_MAX : w->measure == 1 ? wide : one ? 7 : WIDE;
+    const uint64_t mask = w->measure == 0 ? UINT32_MAX : w->measure == 1 ? wide : flows_mask;
     uint32_t n_in_chunk = from->n_newest;
     for (const chunk *c = from->newest; c != NULL; c = c->older, n_in_chunk = from->n_full) {
         const uint8_t *row = c->rows;

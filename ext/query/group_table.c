@@ -189,7 +189,7 @@ static inline bool join(uint8_t *row_counters, uint64_t counters) {
     uint64_t had = load64(row_counters);
     uint64_t bytes = (uint64_t)(uint32_t)had + (uint32_t)counters;
     uint64_t packets = row_packets(had) + row_packets(counters), flows = row_flows(had) + 1;
-    if ((bytes >> 32) != 0 || packets >= ROW_WIDE || flows > 7)
+    if ((bytes >> 32) != 0 || packets >= ROW_WIDE || flows > ROW_FLOWS)
         return false;
     store64(row_counters, flows << ROW_FLOWS_SHIFT | packets << 32 | bytes);
     return true;

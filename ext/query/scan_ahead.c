@@ -64,30 +64,14 @@ static int64_t now_ns(void) {
 
 /* ---- on a worker -------------------------------------------------------- */
 
-#define MOVE_ROWS(type)                                                                            \
-    for (uint32_t i = 0; i < from->n_sel; i++)                                                     \
-        ((type *)out)[at + i] = ((const type *)in)[from->sel[i]];
-
 /* Appends the rows that passed to a batch that has room; to itself, they move to its front. */
 static void move_rows(eg_batch *to, uint32_t at, const eg_batch *from) {
     for (int v = 0; v < EG_N_VECTORS; v++) {
-        void *out = eg_batch_array(to, (eg_vector)v);
-        const void *in = eg_batch_array(from, (eg_vector)v);
-        if (out == NULL)
-            continue;
-        switch (eg_vector_width((eg_vector)v)) {
-        case 1:
-            MOVE_ROWS(uint8_t)
-            break;
-        case 2:
-            MOVE_ROWS(uint16_t)
-            break;
-        case 4:
-            MOVE_ROWS(uint32_t)
-            break;
-        default:
-            MOVE_ROWS(uint64_t)
-        }
+        uint8_t *out = eg_batch_array(to, (eg_vector)v);
+        size_t width = eg_vector_width((eg_vector)v);
+        if (out != NULL)
+            eg_pick_rows(out + at * width, eg_batch_array(from, (eg_vector)v), width, from->sel,
+                         from->n_sel);
     }
 }
 

@@ -57,6 +57,24 @@ static void every_vector_holds_a_full_batch(void **state) {
     eg_batch_close(&b);
 }
 
+static void rows_are_picked_to_another_array_or_to_the_front_of_their_own(void **state) {
+    (void)state;
+    static const uint16_t rows[] = {0, 1, 5, 6, 250, EG_BATCH_ROWS - 1};
+    enum { n = sizeof rows / sizeof rows[0] };
+    static uint8_t in[EG_BATCH_ROWS * 16], out[n * 16 + 1];
+    for (size_t width = 1; width <= 16; width *= 2) {
+        for (size_t i = 0; i < sizeof in; i++)
+            in[i] = (uint8_t)(i * 7 + i / 256);
+        memset(out, 0xee, sizeof out);
+        eg_pick_rows(out, in, width, rows, n);
+        for (size_t i = 0; i < n; i++)
+            assert_memory_equal(out + i * width, in + rows[i] * width, width);
+        assert_int_equal(out[n * width], 0xee);
+        eg_pick_rows(in, in, width, rows, n);
+        assert_memory_equal(in, out, n * width);
+    }
+}
+
 static void estimates_scale_by_an_interval_above_one(void **state) {
     (void)state;
     eg_batch b;
@@ -163,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_vectors_asked_for_are_there),
         cmocka_unit_test(every_vector_holds_a_full_batch),
+        cmocka_unit_test(rows_are_picked_to_another_array_or_to_the_front_of_their_own),
         cmocka_unit_test(estimates_scale_by_an_interval_above_one),
         cmocka_unit_test(texts_are_those_of_the_schema),
         cmocka_unit_test(a_value_is_null_where_one_of_its_vectors_is),

@@ -31,15 +31,19 @@ static int64_t packets_of(uint64_t key) {
     return key % 1001 == 0 ? 100000 : (int64_t)(key % 7);
 }
 
-static void add_keys(eg_group_table *t, rows *r, int lane, uint64_t first) {
-    const uint64_t *words[2] = {r->words[0], r->words[1]};
+static void fill_keys(rows *r, uint64_t first, int64_t (*bytes)(uint64_t key)) {
     for (uint32_t i = 0; i < ROWS; i++) {
         r->words[0][i] = first + i;
         r->words[1][i] = ~(first + i);
-        r->bytes[i] = bytes_of(first + i);
+        r->bytes[i] = bytes(first + i);
         r->packets[i] = packets_of(first + i);
         r->sel[i] = (uint16_t)i;
     }
+}
+
+static void add_keys(eg_group_table *t, rows *r, int lane, uint64_t first) {
+    const uint64_t *words[2] = {r->words[0], r->words[1]};
+    fill_keys(r, first, bytes_of);
     assert_int_equal(eg_group_table_add(t, lane, words, r->bytes, r->packets, r->sel, ROWS, NULL),
                      EG_OK);
 }
@@ -127,13 +131,7 @@ static void add_three_times(eg_group_table *t, const bounded *b, rows *r) {
     const uint64_t *words[3] = {r->words[0], r->words[1], r->words[0]};
     for (int round = 0; round < 3; round++) {
         for (uint64_t first = 0; first < KEYS; first += ROWS) {
-            for (uint32_t i = 0; i < ROWS; i++) {
-                r->words[0][i] = first + i;
-                r->words[1][i] = ~(first + i);
-                r->bytes[i] = b->bytes_of(first + i);
-                r->packets[i] = packets_of(first + i);
-                r->sel[i] = (uint16_t)i;
-            }
+            fill_keys(r, first, b->bytes_of);
             for (uint64_t n = first < b->n_often ? 100 : 1; n > 0; n--)
                 assert_int_equal(eg_group_table_add(t, (int)(first / ROWS % 2), words, r->bytes,
                                                     r->packets, r->sel,
