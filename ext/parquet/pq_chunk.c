@@ -1,7 +1,7 @@
 /*
 ** One page after the other: encode into scratch, compress behind a header,
-** remember where it is and what its bounds are. Codec and encoding are chosen on one page: of
-** codes the first, of numbers one from the middle. The others are like it.
+** remember where it is and what its bounds are. Codec and encoding are chosen on one page from
+** the middle. The others are like it.
 */
 #include "parquet/pq_chunk.h"
 
@@ -14,9 +14,11 @@
 #include "parquet/pq_delta.h"
 #include "parquet/pq_rle.h"
 
-/* Of numbers, where the page is that the others are like, in eighths of all: in the middle of
-** runs of rows, too. The first page of times has those of flows that began long before. */
-#define NUMBERS_EIGHTHS 5
+/* Where the page is that the others are like, in eighths of all: in the middle of runs of rows,
+*too.
+** The first page of times has those of flows that began long before, that of addresses the many
+** least ones that have a row or two. */
+#define JUDGED_EIGHTHS 5
 
 /* A codec must take off a sixteenth, or it only costs every reader time: of pages, of the entries
 ** of a dictionary. */
@@ -24,11 +26,10 @@ static bool pays(size_t n_packed, size_t n_raw) {
     return n_packed + n_raw / 16 < n_raw;
 }
 
-/* Codes must become an eighth smaller than in as few bits as they need: a frequent byte or two is
-** not worth a codec's time. */
-static bool pays_for_codes(size_t n_packed, size_t n_stored) {
-    return n_packed + n_stored / 8 < n_stored;
-}
+/* Of codes a byte that comes out of a codec counts an eighth of one that is read: a frequent byte
+ *or
+ ** two is not worth a codec's time, and runs may be a little larger than what all codes make. */
+#define UNPACKED_PART 8
 
 /* The row behind a page's last one. */
 static uint32_t page_end(const eg_pq_chunk_input *in, uint32_t page) {
@@ -103,17 +104,19 @@ static eg_status put_dictionary(const eg_pq_chunk_input *in, eg_pq_codec *codec,
 }
 
 /* The values of rows [first, end) in an encoding, into scratch. */
-static void encode_rows(const eg_pq_chunk_input *in, int32_t encoding, uint32_t bit_width,
-                        uint32_t first, uint32_t end, eg_pq_buffer *to) {
+static void encode_rows(const eg_pq_chunk_input *in, const eg_pq_way *way, uint32_t first,
+                        uint32_t end, eg_pq_buffer *to) {
     size_t n = end - first, width = eg_pq_value_bytes((int32_t)in->type);
     eg_pq_buffer_clear(to);
     if (in->dictionary != NULL) {
-        eg_pq_buffer_put_byte(to, (uint8_t)bit_width);
-        if (in->codes != NULL)
-            eg_pq_rle_encode(to, in->codes + first, n, bit_width);
+        eg_pq_buffer_put_byte(to, (uint8_t)way->bit_width);
+        if (in->codes == NULL)
+            eg_pq_rle_encode_run(to, 0, n, way->bit_width);
+        else if (way->is_runs)
+            eg_pq_rle_encode_runs(to, in->codes + first, n, way->bit_width);
         else
-            eg_pq_rle_encode_run(to, 0, n, bit_width);
-    } else if (encoding == EG_PQ_PLAIN) {
+            eg_pq_rle_encode(to, in->codes + first, n, way->bit_width);
+    } else if (way->encoding == EG_PQ_PLAIN) {
         eg_pq_plain_encode(to, (int32_t)in->type, bytes_of(in->values, first, width), n);
     } else if (in->type == EG_PQ_INT32) {
         eg_pq_delta_encode_int32(to, (const int32_t *)in->values + first, n);
@@ -127,29 +130,56 @@ static uint32_t whole_bytes(uint32_t bit_width) {
     return (bit_width + 7) / 8 * 8;
 }
 
-/* The ways a column's pages can be made. */
-typedef struct candidate {
-    int32_t encoding;
-    uint32_t bit_width;
-} candidate;
+/* Whether codes of rows [first, end) are so few runs that these take fewer bytes than packed codes.
+ */
+static bool has_runs(const eg_pq_chunk_input *in, uint32_t bit_width, uint32_t first,
+                     uint32_t end) {
+    uint32_t n_runs = 1;
+    for (uint32_t i = first + 1; i < end; i++)
+        n_runs += in->codes[i] != in->codes[i - 1];
+    return (uint64_t)n_runs * (8 + whole_bytes(bit_width)) <= (uint64_t)(end - first) * bit_width;
+}
 
-static size_t list_candidates(const eg_pq_chunk_input *in, candidate out[2]) {
+#define MOST_WAYS 3
+
+/* The ways a column's pages can be made, by rows [first, end). */
+static size_t list_ways(const eg_pq_chunk_input *in, uint32_t first, uint32_t end,
+                        eg_pq_way out[MOST_WAYS]) {
+    size_t n = 0;
     if (in->dictionary == NULL) {
-        out[0] = (candidate){EG_PQ_PLAIN, 0};
-        out[1] = (candidate){EG_PQ_DELTA_BINARY_PACKED, 0};
-        return in->type != EG_PQ_BYTE_ARRAY ? 2 : 1;
+        out[n++] = (eg_pq_way){.encoding = EG_PQ_PLAIN};
+        out[n++] = (eg_pq_way){.encoding = EG_PQ_DELTA_BINARY_PACKED};
+        return in->type != EG_PQ_BYTE_ARRAY ? n : 1;
     }
     /* Width 0 is legal for one entry only, and a reader's bug is known there. */
     uint32_t least = eg_pq_bit_width(in->n_entries - 1);
-    least = least == 0 ? 1 : least;
-    out[0] = (candidate){EG_PQ_RLE_DICTIONARY, least};
-    out[1] = (candidate){EG_PQ_RLE_DICTIONARY, whole_bytes(least)};
-    bool is_one = in->compression == EG_PQ_UNCOMPRESSED || least < 8 || out[1].bit_width == least;
-    return is_one ? 1 : 2;
+    eg_pq_way way = {.encoding = EG_PQ_RLE_DICTIONARY, .bit_width = least == 0 ? 1 : least};
+    out[n++] = way;
+    if (in->codes != NULL && has_runs(in, way.bit_width, first, end)) {
+        out[n] = way;
+        out[n++].is_runs = true;
+    }
+    if (in->compression != EG_PQ_UNCOMPRESSED && least >= 8 && whole_bytes(least) != least) {
+        out[n] = way;
+        out[n++].bit_width = whole_bytes(least);
+    }
+    return n;
 }
 
-/* Takes a candidate where the page it is tried on, in out->scratch, is the least so far. */
-static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidate c, int level,
+/* Takes a way where the page it is tried on, of n bytes and so many for its reader, is the least so
+** far. */
+static void take_least(eg_pq_way way, int32_t compression, int level, size_t n, size_t *least,
+                       eg_pq_chunk_data *out) {
+    if (n >= *least)
+        return;
+    *least = n;
+    out->way = way;
+    out->compression = compression;
+    out->level = level;
+}
+
+/* Weighs a way with a level of the codec; the page is in out->scratch. */
+static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg_pq_way way, int level,
                        uint32_t n_rows, size_t *least, eg_pq_chunk_data *out, eg_err *err) {
     size_t n_raw = out->scratch.n_bytes, n_packed = n_raw;
     int32_t compression = EG_PQ_UNCOMPRESSED;
@@ -161,43 +191,32 @@ static eg_status weigh(const eg_pq_chunk_input *in, eg_pq_codec *codec, candidat
             return rc;
         /* A dictionary page is compressed with its data pages. */
         if (pays(out->packed.n_bytes, n_raw) || in->n_entries > n_rows / 4) {
-            n_packed = out->packed.n_bytes;
+            n_packed = out->packed.n_bytes + (in->dictionary != NULL ? n_raw / UNPACKED_PART : 0);
             compression = in->compression;
         }
     }
-    if (n_packed < *least) {
-        *least = n_packed;
-        out->encoding = c.encoding;
-        out->bit_width = c.bit_width;
-        out->compression = compression;
-        out->level = level;
-    }
+    take_least(way, compression, level, n_packed, least, out);
     return EG_OK;
 }
 
-/* Chooses encoding, codec and level by rows [first, end), a page. Codes that a codec hardly makes
-** smaller than they are in as few bits as they need are stored so. */
+/* Chooses encoding, codec and level by rows [first, end), a page. */
 static eg_status choose(const eg_pq_chunk_input *in, eg_pq_codec *codec, uint32_t first,
                         uint32_t end, eg_pq_chunk_data *out, eg_err *err) {
-    candidate candidates[2];
-    size_t n = list_candidates(in, candidates), least = SIZE_MAX, n_stored = 0;
-    bool has_literals = in->compression == EG_PQ_ZSTD && in->level == EG_PQ_LEVEL_CODES;
+    eg_pq_way ways[MOST_WAYS];
+    size_t n = list_ways(in, first, end, ways), least = SIZE_MAX;
+    bool has_levels = in->compression == EG_PQ_ZSTD && in->level == EG_PQ_LEVEL_CODES;
     for (size_t i = 0; i < n; i++) {
-        encode_rows(in, candidates[i].encoding, candidates[i].bit_width, first, end, &out->scratch);
+        encode_rows(in, &ways[i], first, end, &out->scratch);
         eg_status rc = out->scratch.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a page");
-        /* First, as it wins where both are alike: it is the faster one. */
-        if (rc == EG_OK && has_literals)
-            rc = weigh(in, codec, candidates[i], EG_PQ_LEVEL_LITERALS, end - first, &least, out,
-                       err);
+        /* The faster one first, as it wins where both are alike. */
+        if (rc == EG_OK && has_levels)
+            rc = weigh(in, codec, ways[i], EG_PQ_LEVEL_LITERALS, end - first, &least, out, err);
         if (rc == EG_OK)
-            rc = weigh(in, codec, candidates[i], in->level, end - first, &least, out, err);
+            rc = weigh(in, codec, ways[i], in->level, end - first, &least, out, err);
         if (rc != EG_OK)
             return rc;
-        n_stored = i == 0 ? out->scratch.n_bytes : n_stored;
-    }
-    if (has_literals && in->dictionary != NULL && !pays_for_codes(least, n_stored)) {
-        out->bit_width = candidates[0].bit_width;
-        out->level = EG_PQ_LEVEL_STORED;
+        if (has_levels && in->dictionary != NULL && out->compression == EG_PQ_ZSTD)
+            take_least(ways[i], EG_PQ_ZSTD, EG_PQ_LEVEL_STORED, out->scratch.n_bytes, &least, out);
     }
     return EG_OK;
 }
@@ -366,7 +385,7 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
     out->n_rows = in->n_rows;
     eg_status rc = make_room(out, in->n_pages, err);
     if (rc == EG_OK) {
-        uint32_t p = in->dictionary == NULL ? in->n_pages * NUMBERS_EIGHTHS / 8 : 0;
+        uint32_t p = in->n_pages * JUDGED_EIGHTHS / 8;
         rc = choose(in, codec, in->page_starts[p], page_end(in, p), out, err);
     }
     if (rc == EG_OK && in->dictionary != NULL)
@@ -378,11 +397,11 @@ eg_status eg_pq_chunk_encode(const eg_pq_chunk_input *in, eg_pq_codec *codec, eg
         eg_pq_chunk_page *page = &out->pages[p];
         eg_pq_page_header h = {.type = EG_PQ_DATA_PAGE,
                                .num_values = (int32_t)(end - first),
-                               .encoding = out->encoding,
+                               .encoding = out->way.encoding,
                                .level_encoding = EG_PQ_RLE};
         page->offset = (int64_t)out->bytes.n_bytes;
         page->first_row = first;
-        encode_rows(in, out->encoding, out->bit_width, first, end, &out->scratch);
+        encode_rows(in, &out->way, first, end, &out->scratch);
         rc = put_page(out->level, codec, &h, &out->scratch, out, err);
         if (rc != EG_OK)
             break;

@@ -42,13 +42,21 @@ typedef struct eg_pq_chunk_page {
     eg_pq_span min, max;      /* in bounds: PLAIN bytes without a length */
 } eg_pq_chunk_page;
 
+/* How data pages are made. */
+typedef struct eg_pq_way {
+    int32_t encoding;
+    uint32_t bit_width; /* of codes */
+    bool is_runs;       /* of codes: every run is one, however short */
+} eg_pq_way;
+
 /* A chunk as it goes into the file. A zeroed one is ready; the encoder reuses its
 ** memory. */
 typedef struct eg_pq_chunk_data {
     eg_pq_buffer bytes;            /* the dictionary page, then the data pages */
     int64_t dictionary_bytes;      /* of the dictionary page; 0 without one */
     int64_t uncompressed_bytes;    /* of all pages, headers included */
-    int32_t compression, encoding; /* encoding: of the data pages */
+    int32_t compression;
+    eg_pq_way way; /* how the data pages are made */
     uint32_t n_rows;
     eg_pq_chunk_page *pages; /* [n_pages], owned */
     uint32_t n_pages, page_capacity;
@@ -59,8 +67,7 @@ typedef struct eg_pq_chunk_data {
     eg_pq_buffer bloom;     /* header and bits; empty without one */
     eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
     const char *extra_key;  /* static; NULL without */
-    uint32_t bit_width;     /* of codes; private, as are the next three */
-    int level;              /* of the data pages */
+    int level;              /* of the data pages; private, as are the next two */
     eg_pq_buffer scratch, packed;
 } eg_pq_chunk_data;
 

@@ -167,7 +167,7 @@ static eg_status keep_encodings(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_p
     if (rc != EG_OK)
         return rc;
     uint32_t n = 0;
-    encodings[n++] = c->encoding;
+    encodings[n++] = c->way.encoding;
     if (coded)
         encodings[n++] = EG_PQ_PLAIN; /* of the dictionary page */
     m->encodings = encodings;
@@ -175,7 +175,7 @@ static eg_status keep_encodings(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_p
     n = 0;
     if (coded)
         stats[n++] = (eg_pq_encoding_stats){EG_PQ_DICTIONARY_PAGE, EG_PQ_PLAIN, 1};
-    stats[n++] = (eg_pq_encoding_stats){EG_PQ_DATA_PAGE, c->encoding, (int32_t)c->n_pages};
+    stats[n++] = (eg_pq_encoding_stats){EG_PQ_DATA_PAGE, c->way.encoding, (int32_t)c->n_pages};
     m->encoding_stats = stats;
     m->n_encoding_stats = n;
     return EG_OK;

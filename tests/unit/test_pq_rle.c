@@ -99,6 +99,49 @@ static void rle_compresses_runs(void **state) {
     eg_pq_buffer_free(&b);
 }
 
+/* Runs of every length of the short ones, some long, read in slices that end in the middle of them.
+ */
+static void rle_gives_back_runs_of_any_length(void **state) {
+    (void)state;
+    enum { N = 40000 };
+    static uint32_t v[N], got[N];
+    uint64_t seed = 11;
+    for (uint32_t width = 1; width <= 32; width++) {
+        size_t n_runs = 0;
+        for (size_t i = 0, n_run; i < N; i += n_run, n_runs++) {
+            n_run = next_random(&seed) % (n_runs % 50 == 0 ? 1000 : n_runs % 3 == 0 ? 70 : 4) + 1;
+            n_run = n_run < N - i ? n_run : N - i;
+            for (size_t k = 0; k < n_run; k++)
+                v[i + k] = (uint32_t)(n_runs * 2654435761u) >> (32 - width);
+        }
+        eg_pq_buffer b = {0};
+        eg_pq_rle_encode_runs(&b, v, N, width);
+        assert_int_equal(b.status, EG_OK);
+        assert_true(b.n_bytes <= n_runs * (2 + (width + 7) / 8));
+        uint8_t *p = exact(&b, b.n_bytes);
+        eg_pq_rle r;
+        for (size_t most = 1; most <= N; most *= 6) {
+            eg_pq_rle_init(&r, p, b.n_bytes, width);
+            for (size_t at = 0, now; at < N; at += now) {
+                now = 1 + next_random(&seed) % most;
+                now = now < N - at ? now : N - at;
+                if (next_random(&seed) % 5 == 0) {
+                    assert_true(eg_pq_rle_skip(&r, now));
+                    continue;
+                }
+                memset(got, 0, sizeof got);
+                assert_true(eg_pq_rle_read(&r, got, now));
+                assert_memory_equal(got, v + at, now * sizeof *v);
+                for (size_t k = now; k < N && k < now + 64; k++)
+                    assert_int_equal(got[k], 0); /* nothing behind them is touched */
+            }
+            assert_false(eg_pq_rle_read(&r, got, 1));
+        }
+        free(p);
+        eg_pq_buffer_free(&b);
+    }
+}
+
 static void rle_packed_runs_stay_below_65536_numbers(void **state) {
     (void)state;
     size_t n = 300000;
@@ -266,6 +309,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rle_gives_back_every_width),
         cmocka_unit_test(rle_compresses_runs),
+        cmocka_unit_test(rle_gives_back_runs_of_any_length),
         cmocka_unit_test(rle_packed_runs_stay_below_65536_numbers),
         cmocka_unit_test(rle_reads_the_known_bytes),
         cmocka_unit_test(rle_reads_bit_width_0),

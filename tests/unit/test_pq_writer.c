@@ -255,7 +255,7 @@ static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
                             .level = EG_PQ_LEVEL_CODES};
     eg_pq_chunk_data out = {0};
     assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
-    assert_int_equal(out.bit_width, bits);
+    assert_int_equal(out.way.bit_width, bits);
     assert_int_equal(out.compression, EG_PQ_UNCOMPRESSED);
     assert_in_range(out.bytes.n_bytes, n_rows * bits / 8 + sizeof numbers,
                     n_rows * bits / 8 + sizeof numbers + 200);
@@ -263,7 +263,7 @@ static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
     in.type = EG_PQ_BYTE_ARRAY;
     in.dictionary = texts;
     assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
-    assert_int_equal(out.bit_width, bits);
+    assert_int_equal(out.way.bit_width, bits);
     assert_int_equal(out.compression, EG_PQ_ZSTD);
     int64_t n_codes = (int64_t)out.bytes.n_bytes - out.dictionary_bytes;
     assert_in_range(n_codes, n_rows * bits / 8, n_rows * bits / 8 + 200);
@@ -274,6 +274,42 @@ static void codes_that_a_codec_hardly_shrinks_are_stored(void **state) {
     n_codes = (int64_t)out.bytes.n_bytes - out.dictionary_bytes;
     assert_in_range(n_codes, 1, n_rows * bits / 8 / 2);
     eg_pq_chunk_free(&out);
+}
+
+/* Codes of rows in order are runs of a few: each is one, where a page from the
+** middle says that this is less. */
+static void codes_in_order_are_runs(void **state) {
+    (void)state;
+    enum { N_PAGES = 8, PAGE_ROWS = 4000, N_ROWS = N_PAGES * PAGE_ROWS };
+    static uint32_t codes[N_ROWS], numbers[N_ROWS], starts[N_PAGES];
+    uint32_t random = 1, code = 0;
+    for (uint32_t i = 0; i < N_ROWS; i++)
+        numbers[i] = i * 7;
+    for (uint32_t p = 0; p < N_PAGES; p++)
+        starts[p] = p * PAGE_ROWS;
+    for (int has_runs = 0; has_runs < 2; has_runs++) {
+        for (uint32_t i = 0; i < N_ROWS; i++) {
+            random = random * 1664525 + 1013904223;
+            bool is_noise = (i < PAGE_ROWS) == (has_runs == 1);
+            if ((random >> 16) % 4 == 0)
+                code = (code + (random >> 18) % 60 + 1) % N_ROWS;
+            codes[i] = is_noise ? (random >> 8) % N_ROWS : code;
+        }
+        eg_pq_chunk_input in = {.type = EG_PQ_INT32,
+                                .is_unsigned = true,
+                                .n_rows = N_ROWS,
+                                .page_starts = starts,
+                                .n_pages = N_PAGES,
+                                .codes = codes,
+                                .dictionary = numbers,
+                                .n_entries = N_ROWS,
+                                .compression = EG_PQ_ZSTD,
+                                .level = EG_PQ_LEVEL_CODES};
+        eg_pq_chunk_data out = {0};
+        assert_int_equal(eg_pq_chunk_encode(&in, codec, &out, NULL), EG_OK);
+        assert_int_equal(out.way.is_runs, has_runs);
+        eg_pq_chunk_free(&out);
+    }
 }
 
 /* Two numbers far apart, in turn, are least PLAIN, packed by ZSTD; numbers that grow by few are
@@ -301,7 +337,7 @@ static void the_encoding_of_numbers_is_that_of_a_page_in_the_middle(void **state
                                 .compression = EG_PQ_ZSTD};
         if (eg_pq_chunk_encode(&in, codec, &out, &err) != EG_OK)
             fail_msg("%s", err.msg);
-        assert_int_equal(out.encoding, grows ? EG_PQ_DELTA_BINARY_PACKED : EG_PQ_PLAIN);
+        assert_int_equal(out.way.encoding, grows ? EG_PQ_DELTA_BINARY_PACKED : EG_PQ_PLAIN);
         eg_pq_chunk_free(&out);
     }
 }
@@ -324,6 +360,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back_and_sound),
         cmocka_unit_test(codes_that_a_codec_hardly_shrinks_are_stored),
+        cmocka_unit_test(codes_in_order_are_runs),
         cmocka_unit_test(the_encoding_of_numbers_is_that_of_a_page_in_the_middle),
         cmocka_unit_test(a_descriptor_that_takes_no_more_is_told),
     };
