@@ -592,11 +592,31 @@ static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *er
     return EG_OK;
 }
 
+/* Of numbers of 64 bits those that need no more than 32 are kept so: the rows' codes look them up in
+** any order, and less memory stays nearer. */
+static void make_narrow(eg_shard_map *m, size_t width, size_t n) {
+    const uint64_t *wide = m->room;
+    uint32_t *narrow = m->room;
+    uint64_t any = 0;
+    m->is_narrow = false;
+    for (size_t i = 0; width == sizeof *wide && i < n; i++)
+        any |= wide[i];
+    if (width != sizeof *wide || any > UINT32_MAX)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t number;
+        memcpy(&number, (const uint8_t *)m->room + i * sizeof number, sizeof number);
+        memcpy(narrow + i, &(uint32_t){(uint32_t)number}, sizeof *narrow);
+    }
+    m->is_narrow = true;
+}
+
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err) {
     size_t width = eg_vector_width(c->vector), n = d->n_entries;
     kernel k = kernel_of(c);
     m->n_wrong = 0;
+    m->is_narrow = false;
     if (k == copy_32 && n > 0) {
         m->numbers = d->values.any;
         return EG_OK;
@@ -607,8 +627,10 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         return rc;
     m->numbers = m->room;
     store(m->room, width, n, 0);
-    if (k != NULL && k(d->values.any, d->n_entries, m->room))
+    if (k != NULL && k(d->values.any, d->n_entries, m->room)) {
+        make_narrow(m, width, n + 1);
         return EG_OK;
+    }
     for (size_t i = 0; i < n; i++) {
         int64_t number = 0;
         rc = translate(c, d->values.any, i, texts, &number, err);
@@ -627,6 +649,7 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         }
         store(m->room, width, i, number);
     }
+    make_narrow(m, width, n + 1);
     return EG_OK;
 }
 
@@ -652,6 +675,7 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
         store(m->room, width, i, k->first + k->all[i]);
     for (size_t i = 0; i < n && c->form == EG_SHARD_IP4_TEXT; i++)
         ((uint32_t *)m->room)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
+    make_narrow(m, width, n + 1);
     return EG_OK;
 }
 
@@ -661,17 +685,18 @@ void eg_shard_map_close(eg_shard_map *m) {
     *m = (eg_shard_map){0};
 }
 
-#define GATHER(name, type)                                                                         \
+#define GATHER(name, type, wide)                                                                   \
     static void name(const uint32_t *restrict codes, uint32_t n, const void *map, void *numbers) { \
         const type *restrict from = map;                                                           \
-        type *restrict out = numbers;                                                              \
+        wide *restrict out = numbers;                                                              \
         for (uint32_t i = 0; i < n; i++)                                                           \
             out[i] = from[codes[i]];                                                               \
     }
-GATHER(gather_8, uint8_t)
-GATHER(gather_16, uint16_t)
-GATHER(gather_32, uint32_t)
-GATHER(gather_64, uint64_t)
+GATHER(gather_8, uint8_t, uint8_t)
+GATHER(gather_16, uint16_t, uint16_t)
+GATHER(gather_32, uint32_t, uint32_t)
+GATHER(gather_64, uint64_t, uint64_t)
+GATHER(gather_narrow, uint32_t, uint64_t)
 
 static eg_status convert_codes(const eg_shard_column *c, const eg_shard_slice *s, void *out,
                                eg_err *err) {
@@ -689,7 +714,7 @@ static eg_status convert_codes(const eg_shard_column *c, const eg_shard_slice *s
         gather_32(codes, v->n_rows, s->map->numbers, out);
         break;
     default:
-        gather_64(codes, v->n_rows, s->map->numbers, out);
+        (s->map->is_narrow ? gather_narrow : gather_64)(codes, v->n_rows, s->map->numbers, out);
     }
     for (uint32_t i = 0; v->valid != NULL && i < v->n_rows; i++)
         if (!v->valid[i])

@@ -83,6 +83,7 @@ eg_status eg_shard_texts_add(eg_shard_texts *t, const char *text, size_t n_bytes
 /* The entries of a dictionary in the vector's type. A zeroed one is empty. */
 typedef struct eg_shard_map {
     const void *numbers; /* [n_entries]: in room, or the dictionary's own where they are the same */
+    bool is_narrow;      /* numbers are of 32 bits, and those of the vector of 64 */
     void *room;          /* owned */
     size_t capacity_bytes;
     uint8_t *wrong; /* [n_entries], owned: 1 where the entry is none that the vector holds;
