@@ -2,6 +2,7 @@
 #include "query/group_table.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "query/group_inside.h"
@@ -73,8 +74,19 @@ static bool need_block_room(eg_group_table *t) {
     return lots != NULL;
 }
 
+/* Has the system give all pages of a block at once: one by one, where they are first written to,
+** costs half as much again. A system that does not know this gives them so. */
+static void populate(chunk *block) {
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(block, BLOCK_BYTES, MADV_POPULATE_WRITE);
+#else
+    (void)block;
+#endif
+}
+
 /* Hands the lane a lot of used chunks, or a new block. */
 static bool take_block(eg_group_table *t, member *l) {
+    chunk *rest = NULL; /* a block that is not the lane's first: most of it will be used */
     bool has = true;
     pthread_mutex_lock(&t->lock);
     if (t->n_lots > 0) {
@@ -85,11 +97,14 @@ static bool take_block(eg_group_table *t, member *l) {
         has = block != NULL;
         if (has) {
             t->blocks[t->n_blocks++] = block;
+            rest = l->block != NULL ? block : NULL;
             l->block = block;
             l->n_block_chunks = BLOCK_CHUNKS;
         }
     }
     pthread_mutex_unlock(&t->lock);
+    if (rest != NULL)
+        populate(rest);
     atomic_fetch_add(&t->n_used, has);
     return has;
 }

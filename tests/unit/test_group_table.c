@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "light.h"
 #include "query/group_inside.h"
@@ -271,11 +272,33 @@ static void chunks_go_round_between_lanes(void **state) {
     eg_group_table_close(t);
 }
 
+/* Of a block behind a lane's first one every page is there before it is written to, where the
+** system knows how. */
+static void pages_of_a_block_come_at_once(void **state) {
+    (void)state;
+    enum { PAGE = 4096, N_PAGES = BLOCK_BYTES / PAGE };
+    eg_group_plan plan = {.n_words = 1, .n_lanes = 1, .drops = true};
+    eg_group_table *t;
+    rows r = {0};
+    uint8_t is_there[N_PAGES];
+    uint64_t n_keys = 0;
+    assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+    for (; t->n_blocks < 3; n_keys += ROWS)
+        add_keys(t, &r, 0, n_keys);
+    bool knows_how = madvise(t->blocks[0], BLOCK_BYTES, MADV_POPULATE_WRITE) == 0;
+    assert_true(t->lanes[0]->n_block_chunks > 0);
+    assert_int_equal(mincore(t->blocks[2], BLOCK_BYTES, is_there), 0);
+    for (int i = 0; i < N_PAGES; i++)
+        assert_true((is_there[i] & 1) != 0 || !knows_how);
+    eg_group_table_close(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_groups_stand_in_the_memory_of_summed_rows),
         cmocka_unit_test(groups_that_reach_the_bound_come_with_few_others),
         cmocka_unit_test(neighbours_of_one_key_wait_in_one_row),
+        cmocka_unit_test(pages_of_a_block_come_at_once),
         cmocka_unit_test(chunks_go_round_between_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
