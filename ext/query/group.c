@@ -177,6 +177,12 @@ static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err 
     return rc;
 }
 
+static eg_status trim_part(void *arg, int lane, size_t part, eg_err *err) {
+    (void)lane, (void)err;
+    eg_group_table_trim(((const run *)arg)->groups->table, part);
+    return EG_OK;
+}
+
 /* Sums what still waits and puts the groups in order. */
 static eg_status finish(run *r, eg_err *err) {
     eg_groups *g = r->groups;
@@ -190,7 +196,11 @@ static eg_status finish(run *r, eg_err *err) {
         return rc;
     const eg_scan_stats spilled = {.bytes_spilled = eg_spill_bytes(g->spill)};
     eg_scan_count(r->scan, 0, &spilled);
-    eg_group_table_trim(g->table); /* the order of groups may need the memory */
+    /* The order of groups may need the memory, and giving it back takes a while. */
+    rc = eg_team_each(&r->team, eg_group_table_spare(g->table), trim_part, r, check_scan, r->scan,
+                      err);
+    if (rc != EG_OK)
+        return rc;
     if (g->runs == NULL)
         return put_in_order(g, r->spec->limit, r->scan, err);
     g->n = eg_group_runs_count(g->runs);

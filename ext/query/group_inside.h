@@ -39,7 +39,7 @@ typedef struct wide_counters {
 
 #define MAX_ROWS 4096u /* of a batch */
 
-#define MOST_BUCKETS 4096u /* that a partition's rows are weighed in: 32 KiB */
+#define MOST_BUCKETS 4096u /* that a partition's rows are weighed in: 16 KiB, half of a near cache */
 
 typedef struct chunk {
     struct chunk *older; /* of the same partition and lane */
@@ -85,7 +85,7 @@ typedef struct member {
     uint64_t *scratch;     /* one partition's groups while they are summed */
     size_t scratch_words;  /* allocated */
     size_t slots_capacity; /* allocated */
-    uint64_t totals[MOST_BUCKETS]; /* of one partition's rows, where few groups are wanted */
+    uint32_t totals[MOST_BUCKETS]; /* of one partition's rows, where few groups are wanted */
 } member;
 
 /* Entries of a partition that were spilled. */

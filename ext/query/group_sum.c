@@ -177,29 +177,34 @@ sum_list(const row_list *from, size_t at, bool is_kept, sums *s, unsigned n_word
 #define ROWS_OF_BUCKET 16u /* on average, where there are not too many rows */
 #define LEAST_BUCKETS 16u  /* with fewer rows than these have all are summed at once */
 
-/* The weight of a partition's rows. */
+/* The weight of a partition's rows, in units so large that what a group must have is a number of 31
+** bits, each row's rounded up. */
 typedef struct weights {
-    uint64_t *totals; /* [n_buckets] a power of two */
+    uint32_t *totals; /* [n_buckets] a power of two; UINT32_MAX: or more */
     size_t n_buckets;
     unsigned shift; /* buckets go by the highest bits that rows have of their hash, for slots go by
                        the lowest */
     unsigned measure;
-    uint64_t least;
+    unsigned unit; /* 2^unit of the measure */
+    uint32_t least;
 } weights;
 
-static inline uint64_t *total_of(const weights *w, const uint8_t *row) {
+static inline uint32_t *total_of(const weights *w, const uint8_t *row) {
     return &w->totals[(size_t)(load64(row) >> w->shift) & (w->n_buckets - 1)];
 }
 
-/* More than any sum can be: a bucket that has it was not counted to the end. */
-#define MOST_SUM (UINT64_C(1) << 63)
+/* Adds n of the measure to a total. */
+static inline void add_weight(uint32_t *total, uint64_t n, unsigned unit) {
+    uint64_t sum = *total + (n >> unit) + (unit > 0);
+    *total = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
 
-static void add_aside(uint64_t *total, const wide_counters *wide, unsigned measure) {
-    uint64_t n = (uint64_t)(measure == 0   ? wide->bytes
-                            : measure == 1 ? wide->packets
-                                           : wide->flows);
-    if (__builtin_add_overflow(*total, n, total) || *total > MOST_SUM)
-        *total = MOST_SUM;
+static void add_aside(uint32_t *total, const wide_counters *wide, const weights *w) {
+    add_weight(total,
+               (uint64_t)(w->measure == 0   ? wide->bytes
+                          : w->measure == 1 ? wide->packets
+                                            : wide->flows),
+               w->unit);
 }
 
 /* Adds the measure of all rows of a list to their buckets. */
@@ -217,11 +222,12 @@ static inline __attribute__((always_inline)) void weigh_list(const row_list *fro
         const uint8_t *row = c->rows;
         fetch_chunk(c->older);
         for (uint32_t r = 0; r < n_in_chunk; r++, row += step) {
-            uint64_t counters = load64(row + key_bytes), *total = total_of(w, row);
+            uint64_t counters = load64(row + key_bytes);
+            uint32_t *total = total_of(w, row);
             if ((counters >> 32 & wide) == wide)
-                add_aside(total, &from->aside[(uint32_t)counters], w->measure);
+                add_aside(total, &from->aside[(uint32_t)counters], w);
             else
-                *total += (counters >> shift & mask) + one;
+                add_weight(total, (counters >> shift & mask) + one, w->unit);
         }
     }
 }
@@ -264,11 +270,14 @@ static inline __attribute__((always_inline)) bool weigh(eg_group_table *t, membe
     unsigned bits = 0;
     while (2u << bits <= MOST_BUCKETS && (uint64_t)ROWS_OF_BUCKET * 2 << bits <= n_rows)
         bits++;
+    unsigned least_bits = bound->least > 0 ? 64 - (unsigned)__builtin_clzll(bound->least) : 0;
+    unsigned unit = least_bits > 31 ? least_bits - 31 : 0;
     *w = (weights){.totals = l->totals,
                    .n_buckets = (size_t)1 << bits,
                    .shift = FIRST_BITS - bits,
                    .measure = bound->measure,
-                   .least = bound->least < MOST_SUM ? bound->least : MOST_SUM};
+                   .unit = unit,
+                   .least = (uint32_t)(bound->least >> unit)};
     if (w->least == 0 || w->n_buckets < LEAST_BUCKETS)
         return false;
     memset(w->totals, 0, w->n_buckets * sizeof *w->totals);

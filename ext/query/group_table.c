@@ -460,25 +460,25 @@ eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err
     return EG_OK;
 }
 
-static void free_blocks(eg_group_table *t) {
-    for (size_t i = 0; i < t->n_blocks; i++)
-        free(t->blocks[i]);
-    free(t->blocks);
-    free(t->lots);
-    t->blocks = t->lots = NULL;
-    t->n_blocks = t->n_lots = t->blocks_capacity = 0;
+/* The parts are the blocks, then what lanes have. */
+size_t eg_group_table_spare(const eg_group_table *t) {
+    return t->n_blocks + (size_t)t->plan.n_lanes;
 }
 
-void eg_group_table_trim(eg_group_table *t) {
-    free_blocks(t);
-    for (int i = 0; i < t->plan.n_lanes && t->lanes[i] != NULL; i++) {
-        member *l = t->lanes[i];
-        free(l->slots);
-        free(l->wide);
-        free(l->cache);
-        free(l->scratch);
-        *l = (member){0};
+void eg_group_table_trim(eg_group_table *t, size_t part) {
+    if (part < t->n_blocks) {
+        free(t->blocks[part]);
+        t->blocks[part] = NULL;
+        return;
     }
+    member *l = t->lanes[part - t->n_blocks];
+    if (l == NULL)
+        return;
+    free(l->slots);
+    free(l->wide);
+    free(l->cache);
+    free(l->scratch);
+    *l = (member){0};
 }
 
 uint64_t eg_group_table_count(const eg_group_table *t) {
@@ -518,7 +518,10 @@ void eg_group_table_close(eg_group_table *t) {
         free(t->partitions[i].groups);
         free(t->partitions[i].extents);
     }
-    eg_group_table_trim(t);
+    for (size_t i = 0; i < eg_group_table_spare(t); i++)
+        eg_group_table_trim(t, i);
+    free(t->blocks);
+    free(t->lots);
     for (int i = 0; i < t->plan.n_lanes; i++)
         free(t->lanes[i]);
     pthread_mutex_destroy(&t->lock);

@@ -87,8 +87,10 @@ typedef struct eg_group_bound {
 eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t partition, eg_group_bound bound,
                                 const uint64_t **groups, uint32_t *n_groups, eg_err *err);
 
-/* Gives back what only adding and summing need, once all partitions are finished. */
-void eg_group_table_trim(eg_group_table *t);
+/* Gives back what only adding and summing need, once all partitions are finished: parts [0, *n) of
+** it, each once, on any threads at once, before the table is used again. */
+size_t eg_group_table_spare(const eg_group_table *t);
+void eg_group_table_trim(eg_group_table *t, size_t part);
 
 /* Groups of finished partitions that are kept. */
 uint64_t eg_group_table_count(const eg_group_table *t);
