@@ -25,7 +25,7 @@ PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_delta.c
 	shard_piece.c shard_prune.c shard_rows.c shard_source.c shard_verify.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
-QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_runs.c group_sum.c group_table.c group_top.c \
+QUERY_SRC = entry_sort.c filter.c group.c group_keys.c group_light.c group_runs.c group_sum.c group_table.c group_top.c \
 	row_runs.c scan.c scan_ahead.c scan_spread.c series.c series_lines.c sorted_rows.c spill.c team.c
 SQLITE_SRC = btree_read.c btree_write.c capture_tables.c connection.c database.c functions.c manifest_db.c \
 	settings.c sql_constraint.c sql_sums.c sql_tables.c sql_value.c store_bulk.c store_load.c store_pages.c \
@@ -41,7 +41,7 @@ ENGINE_SRC = $(BASE_SRC:%=ext/base/%) $(FLOW_SRC:%=ext/flow/%) \
 EXTENSION_SRC = $(SQLITE_SRC:%=ext/sqlite/%) ext/extension.c
 
 UNIT_TESTS = test_address_order test_batch test_btree_read test_btree_write test_capture test_column_encode \
-	test_dataset test_filelist test_filter test_frame test_group test_group_table test_identity test_intern test_ledger test_nf5 \
+	test_dataset test_filelist test_filter test_frame test_group test_group_light test_group_table test_identity test_intern test_ledger test_nf5 \
 	test_pool test_pq_bloom test_pq_codec test_pq_delta test_pq_encoding test_pq_file test_pq_meta test_pq_reader \
 	test_pq_rle test_pq_thrift test_pq_writer test_predicate test_radix test_reasons test_reassembly test_row_order \
 	test_savefile test_scan test_scan_ahead test_scan_spread test_schema test_series test_shard_column \

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "query/entry_sort.h"
+#include "query/group_light.h"
 #include "query/group_runs.h"
 #include "query/group_table.h"
 #include "query/group_top.h"
@@ -89,32 +90,47 @@ static eg_status put_in_order(eg_groups *g, uint64_t limit, eg_scan *scan, eg_er
 
 /* ---- the run ------------------------------------------------------------ */
 
-#define MAX_TOP 65536 /* groups wanted, beyond which all are kept until they are in order */
+#define TRIAL_ROWS 65536 /* after which some of those that may be light have to be */
+#define MAX_TOP 65536    /* groups wanted, beyond which all are kept until they are in order */
 
-/* One batch's packed keys, selected rows only. */
+/* One batch's packed keys, of the rows that count. */
 typedef struct packed {
     uint64_t words[EG_GROUP_MAX_WORDS][EG_BATCH_ROWS];
+    uint16_t rows[EG_BATCH_ROWS]; /* where not all that are selected do */
+    uint64_t n_seen, n_kept;      /* of rows that may be light */
+    eg_group_top top;             /* groups of a look at what waits */
 } packed;
 
 typedef struct run {
     eg_groups *groups;
     const eg_group_spec *spec;
     eg_scan *scan;
+    eg_source *source; /* the scan's */
     eg_team team;
     uint32_t n_top;  /* groups that are kept; 0: all */
     packed **packed; /* [team.n_lanes] each owned */
+    eg_group_light light;
+    uint64_t least; /* of the measure: the last of the first groups has that, as far as was seen */
 } run;
 
 /* What is not summed. */
 static const int64_t nothing[EG_BATCH_ROWS];
 
-static eg_status take_batch(void *arg, int lane, const eg_batch *b, eg_err *err) {
+static eg_status take_batch(void *arg, int lane, const eg_batch *all, eg_err *err) {
     const run *r = arg;
     const eg_key_layout *layout = &r->groups->layout;
     packed *k = r->packed[lane];
+    eg_batch of_rows = *all;
+    const eg_batch *b = &of_rows;
     eg_status rc = eg_key_layout_refuse_nulls(layout, b, err);
     if (rc != EG_OK)
         return rc;
+    if (r->light.is_on) {
+        of_rows.n_sel = eg_group_light_pick(&r->light, all, k->rows);
+        of_rows.sel = k->rows;
+        k->n_seen += all->n_sel;
+        k->n_kept += b->n_sel;
+    }
     if (r->spec->unordered_pair) {
         pack_pair(b, k->words[0]);
     } else {
@@ -146,11 +162,56 @@ static eg_status sum_partition(void *arg, int lane, size_t partition, eg_err *er
     return eg_group_table_sum(((const run *)arg)->groups->table, lane, partition, err);
 }
 
+static eg_status peek_partition(void *arg, int lane, size_t partition, eg_err *err) {
+    const run *r = arg;
+    eg_groups *g = r->groups;
+    eg_group_top *top = &r->packed[lane]->top;
+    eg_group_bound bound = {.measure = g->by.measure,
+                            .least = eg_group_top_least(top, &g->by, r->n_top)};
+    const uint64_t *entries;
+    uint32_t n;
+    bound.least = bound.least > r->least ? bound.least : r->least;
+    eg_status rc = eg_group_table_peek(g->table, lane, partition, bound, &entries, &n, err);
+    return rc == EG_OK ? eg_group_top_add(top, &g->by, r->n_top, entries, n, err) : rc;
+}
+
+/* Looks at the groups so far: rows that cannot come to what the last of the first ones has are
+** passed over from here on. */
+static eg_status look_for_light(run *r, eg_err *err) {
+    eg_groups *g = r->groups;
+    eg_group_top *first = &r->packed[0]->top;
+    uint64_t n_seen = 0, n_kept = 0;
+    eg_status rc = eg_group_light_ask(&r->light, r->source, err);
+    for (int i = 0; i < r->team.n_lanes; i++) {
+        n_seen += r->packed[i]->n_seen;
+        n_kept += r->packed[i]->n_kept;
+    }
+    if (n_seen >= TRIAL_ROWS && n_kept > n_seen / 4 * 3)
+        eg_group_light_give_up(&r->light);
+    if (rc != EG_OK || r->light.is_useless)
+        return rc;
+    rc = eg_team_each(&r->team, EG_GROUP_PARTITIONS, peek_partition, r, check_scan, r->scan, err);
+    for (int i = 1; rc == EG_OK && i < r->team.n_lanes; i++) {
+        eg_group_top *top = &r->packed[i]->top;
+        rc = eg_group_top_add(first, &g->by, r->n_top, top->entries, top->n, err);
+        top->n = 0;
+    }
+    uint64_t least = eg_group_top_least(first, &g->by, r->n_top);
+    first->n = 0;
+    r->least = least > r->least ? least : r->least;
+    eg_group_light_set(&r->light, r->least);
+    return rc;
+}
+
 static eg_status make_room(void *arg, eg_err *err) {
     run *r = arg;
     eg_group_table *t = r->groups->table;
     bool is_worth = true;
     eg_status rc = eg_group_table_gather(t, err);
+    if (rc == EG_OK && !r->light.is_useless)
+        rc = look_for_light(r, err);
+    if (rc != EG_OK || (!r->light.is_useless && eg_group_table_wait(t)))
+        return rc;
     if (rc == EG_OK)
         rc = eg_group_table_try(t, 0, &is_worth, err);
     if (rc != EG_OK || !is_worth)
@@ -169,6 +230,7 @@ static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err 
     uint32_t n;
     if (r->n_top > 0)
         bound.least = eg_group_top_least(&g->tops[lane], &g->by, r->n_top);
+    bound.least = bound.least > r->least ? bound.least : r->least;
     eg_status rc = eg_group_table_finish(g->table, lane, partition, bound, &entries, &n, err);
     if (rc == EG_OK && g->runs != NULL)
         rc = eg_group_runs_write(g->runs, partition, entries, n, err);
@@ -211,7 +273,7 @@ static eg_status finish(run *r, eg_err *err) {
 static eg_status open_run(run *r, const eg_intern *texts, eg_err *err) {
     eg_groups *g = r->groups = calloc(1, sizeof *r->groups);
     const eg_scan_spec *scan_spec;
-    (void)eg_scan_source(r->scan, &scan_spec);
+    r->source = eg_scan_source(r->scan, &scan_spec);
     if (g == NULL)
         return eg_fail_nomem(err, "grouping");
     eg_status rc = eg_team_open(&r->team, scan_spec->n_threads, err);
@@ -224,9 +286,14 @@ static eg_status open_run(run *r, const eg_intern *texts, eg_err *err) {
     if (r->packed == NULL || g->tops == NULL)
         return eg_fail_nomem(err, "grouping");
     g->n_lanes = r->team.n_lanes;
-    for (size_t i = 0; i < n_lanes; i++)
+    for (size_t i = 0; i < n_lanes; i++) {
         if ((r->packed[i] = malloc(sizeof(packed))) == NULL)
             return eg_fail_nomem(err, "grouping");
+        r->packed[i]->n_seen = r->packed[i]->n_kept = 0;
+        r->packed[i]->top = (eg_group_top){0};
+    }
+    eg_group_light_open(&r->light, r->spec);
+    r->light.is_useless |= r->n_top == 0;
     eg_key_layout_make(&g->layout, r->spec->keys, r->spec->n_keys, 0);
     if ((rc = eg_spill_open(&g->spill, err)) != EG_OK)
         return rc;
@@ -254,9 +321,12 @@ eg_status eg_group_run(eg_scan *scan, const eg_intern *texts, const eg_group_spe
         rc = eg_scan_spread(scan, &r.team, &taker, err);
     if (rc == EG_OK)
         rc = finish(&r, err);
-    for (int i = 0; r.packed != NULL && i < r.team.n_lanes; i++)
+    for (int i = 0; r.packed != NULL && i < r.team.n_lanes && r.packed[i] != NULL; i++) {
+        eg_group_top_close(&r.packed[i]->top);
         free(r.packed[i]);
+    }
     free(r.packed);
+    eg_group_light_close(&r.light);
     eg_team_close(&r.team);
     if (rc == EG_OK)
         *out = r.groups;

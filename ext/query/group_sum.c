@@ -330,14 +330,23 @@ static inline __attribute__((always_inline)) bool add_list(const row_list *from,
     return true;
 }
 
-/* Sums the partition's waiting rows and its groups in the lane's scratch array. With a bound, for
-** the last time: with what was spilled, and without groups that are below it. n_words is a
-** constant where this is inlined for the usual widths. */
+/* Gives the chunks of a list of the partition back, which is empty then. */
+static void empty_list(eg_group_table *t, member *l, size_t at, int i) {
+    eg_group_give_chunks(t, l, list_of(t, at, i).newest);
+    if (i == 0)
+        t->partitions[at].kept = NULL;
+    else
+        t->lanes[i - 1]->waiting[at] = (waiting){0};
+}
+
+/* Sums the partition's waiting rows and its groups in the lane's scratch array. With a bound
+** without groups that are below it; for the last time with what was spilled; or only to look at
+** them. n_words is a constant where this is inlined for the usual widths. */
 static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, member *l, size_t at,
-                                                           const eg_group_bound *bound,
+                                                           const eg_group_bound *bound, bool looks,
                                                            unsigned n_words, sums *s, eg_err *err) {
     partition *p = &t->partitions[at];
-    const uint32_t n_extents = bound != NULL ? p->n_extents : 0;
+    const uint32_t n_extents = bound != NULL && !looks ? p->n_extents : 0;
     uint64_t n_more = rows_waiting(t, at) + p->n_kept;
     for (uint32_t i = 0; i < n_extents; i++)
         n_more += p->extents[i].n_groups;
@@ -354,22 +363,19 @@ static inline __attribute__((always_inline)) eg_status sum(eg_group_table *t, me
                                : add_list(&from, at, false, w, s, n_words);
         if (!has_room)
             return eg_fail_nomem(err, "groups");
-        eg_group_give_chunks(t, l, from.newest);
-        if (i == 0)
-            p->kept = NULL;
-        else
-            t->lanes[i - 1]->waiting[at] = (waiting){0};
+        if (!looks)
+            empty_list(t, l, at, i);
     }
     return n_extents > 0 ? sum_extents(t, p, s, err) : EG_OK;
 }
 
 /* Sums a partition in the lane's scratch array. */
 static eg_status sum_partition(eg_group_table *t, int lane, size_t at, const eg_group_bound *bound,
-                               sums *s, eg_err *err) {
+                               bool looks, sums *s, eg_err *err) {
     member *l = t->lanes[lane];
-    return t->n_words == 1   ? sum(t, l, at, bound, 1, s, err)
-           : t->n_words == 2 ? sum(t, l, at, bound, 2, s, err)
-                             : sum(t, l, at, bound, t->n_words, s, err);
+    return t->n_words == 1   ? sum(t, l, at, bound, looks, 1, s, err)
+           : t->n_words == 2 ? sum(t, l, at, bound, looks, 2, s, err)
+                             : sum(t, l, at, bound, looks, t->n_words, s, err);
 }
 
 /* The partition, summed, keeps nothing in memory. */
@@ -452,7 +458,7 @@ eg_status eg_group_table_sum(eg_group_table *t, int lane, size_t at, eg_err *err
     if (rows_waiting(t, at) == 0)
         return EG_OK;
     uint64_t before = kept_bytes(t, p);
-    eg_status rc = sum_partition(t, lane, at, NULL, &s, err);
+    eg_status rc = sum_partition(t, lane, at, NULL, false, &s, err);
     if (rc != EG_OK)
         return rc;
     uint64_t more = s.n_groups * kept_row_bytes(t->n_words) - before;
@@ -477,11 +483,20 @@ bool eg_group_table_spills(eg_group_table *t) {
     return t->has_spilled;
 }
 
+eg_status eg_group_table_peek(eg_group_table *t, int lane, size_t at, eg_group_bound bound,
+                              const uint64_t **groups, uint32_t *n_groups, eg_err *err) {
+    sums s;
+    eg_status rc = sum_partition(t, lane, at, &bound, true, &s, err);
+    *groups = s.groups;
+    *n_groups = rc == EG_OK ? s.n_groups : 0;
+    return rc;
+}
+
 eg_status eg_group_table_finish(eg_group_table *t, int lane, size_t at, eg_group_bound bound,
                                 const uint64_t **groups, uint32_t *n_groups, eg_err *err) {
     partition *p = &t->partitions[at];
     sums s;
-    eg_status rc = sum_partition(t, lane, at, &bound, &s, err);
+    eg_status rc = sum_partition(t, lane, at, &bound, false, &s, err);
     if (rc != EG_OK)
         return rc;
     keep_nothing(p);

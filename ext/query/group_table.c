@@ -439,6 +439,14 @@ void eg_group_table_empty(eg_group_table *t) {
     set_limits(t);
 }
 
+bool eg_group_table_wait(eg_group_table *t) {
+    size_t more = 2 * t->waiting_blocks;
+    if (atomic_load(&t->is_crowded) || more > large_blocks(t) || more > most_blocks(t))
+        return false;
+    let_wait(t, more);
+    return true;
+}
+
 eg_status eg_group_table_try(eg_group_table *t, int lane, bool *is_worth, eg_err *err) {
     size_t at = t->tried_partition++ % N_PARTITIONS, most = most_blocks(t);
     const size_t large = large_blocks(t);

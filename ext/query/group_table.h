@@ -81,6 +81,15 @@ typedef struct eg_group_bound {
     uint64_t least;
 } eg_group_bound;
 
+/* The groups of a partition so far, as eg_group_table_finish gives them; all of it is as before.
+** What was spilled is not in them: sums are no more than they will be. Between summings. */
+eg_status eg_group_table_peek(eg_group_table *t, int lane, size_t partition, eg_group_bound bound,
+                              const uint64_t **groups, uint32_t *n_groups, eg_err *err);
+
+/* Lets twice as much wait as now, without a look at what sums would take. False where that is too
+** much: then the table is as full as before. */
+bool eg_group_table_wait(eg_group_table *t);
+
 /* Sums what waits in a partition, for the last time. *groups are its entries, *n_groups of
 ** them: where the plan drops them, or some were spilled, valid until the lane's next call,
 ** and no longer the table's. */

@@ -194,6 +194,42 @@ static void groups_that_reach_the_bound_come_with_few_others(void **state) {
     free(r);
 }
 
+/* A look at a partition, with kept groups and with rows that wait, gives what finishing it gives,
+** and can be had again. */
+static void a_look_changes_nothing(void **state) {
+    (void)state;
+    static const bounded all = {bytes_of, {0, 0}, 0}, some = {bytes_of, {0, UINT64_C(3) << 40}, 0};
+    rows *r = malloc(sizeof *r);
+    assert_non_null(r);
+    for (int is_bounded = 0; is_bounded < 2; is_bounded++) {
+        const bounded *b = is_bounded ? &some : &all;
+        const eg_group_plan plan = {.n_words = 2, .n_lanes = 2, .drops = true};
+        eg_group_table *t;
+        assert_int_equal(eg_group_table_open(&plan, &t, NULL), EG_OK);
+        add_three_times(t, b, r);
+        assert_int_equal(eg_group_table_gather(t, NULL), EG_OK);
+        for (size_t i = 0; i < EG_GROUP_PARTITIONS; i++) {
+            const uint64_t *e;
+            uint32_t n[3];
+            uint64_t sums[3] = {0};
+            for (int look = 0; look < 3; look++) {
+                assert_int_equal(look < 2
+                                     ? eg_group_table_peek(t, look, i, b->bound, &e, &n[look], NULL)
+                                     : eg_group_table_finish(t, 0, i, b->bound, &e, &n[look], NULL),
+                                 EG_OK);
+                for (size_t w = 0; w < n[look] * eg_group_table_width(t); w++)
+                    sums[look] += e[w];
+            }
+            assert_int_equal(n[0], n[2]);
+            assert_int_equal(n[1], n[2]);
+            assert_true(sums[0] == sums[2] && sums[1] == sums[2]);
+            assert_true(n[2] > 0 || is_bounded);
+        }
+        eg_group_table_close(t);
+    }
+    free(r);
+}
+
 /* A row has room for 8 flows, 2^32 - 1 bytes and 8190 packets; more wait in the next, or aside. */
 static void neighbours_of_one_key_wait_in_one_row(void **state) {
     (void)state;
@@ -297,6 +333,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_groups_stand_in_the_memory_of_summed_rows),
         cmocka_unit_test(groups_that_reach_the_bound_come_with_few_others),
+        cmocka_unit_test(a_look_changes_nothing),
         cmocka_unit_test(neighbours_of_one_key_wait_in_one_row),
         cmocka_unit_test(pages_of_a_block_come_at_once),
         cmocka_unit_test(chunks_go_round_between_lanes),
