@@ -733,9 +733,26 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
     return EG_OK;
 }
 
-static void convert_only(const eg_pq_vector *v, const eg_shard_only *only, uint32_t *out) {
-    for (uint32_t i = 0; i < v->n_rows; i++)
-        out[i] = v->values.codes[i] == only->code ? only->number : only->other;
+#define ONLY(type)                                                                                 \
+    for (uint32_t i = 0; i < v->n_rows; i++)                                                       \
+        ((type *)out)[i] = (type)(codes[i] == only->code ? only->number : only->other);
+
+static void convert_only(size_t width, const eg_pq_vector *v, const eg_shard_only *only,
+                         void *out) {
+    const uint32_t *codes = v->values.codes;
+    switch (width) {
+    case 1:
+        ONLY(uint8_t)
+        break;
+    case 2:
+        ONLY(uint16_t)
+        break;
+    case 4:
+        ONLY(uint32_t)
+        break;
+    default:
+        ONLY(int64_t)
+    }
 }
 
 /* Value by value; one like that before it is not translated again. */
@@ -777,7 +794,7 @@ eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg
     if (s->rows->has_codes && s->map != NULL)
         return convert_codes(c, s, out, err);
     if (s->rows->has_codes && s->only != NULL && s->rows->n_nulls == 0) {
-        convert_only(s->rows, s->only, out);
+        convert_only(eg_vector_width(c->vector), s->rows, s->only, out);
         return EG_OK;
     }
     if (s->rows->has_codes && s->keys != NULL)
