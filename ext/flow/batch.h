@@ -24,7 +24,8 @@ typedef struct eg_batch {
     const eg_intern *texts; /* of EXPORTER and FILE codes; borrowed from the scan */
     uint16_t *sel;          /* [n_sel] numbers of the rows that passed the predicate, ascending */
     uint32_t n_sel;         /* EG_BATCH_ROWS-capacity array; written by the filter */
-    int64_t first_row;      /* number of row 0 among all rows of the source, kept or not, from 0 */
+    bool is_passed;    /* every row passes the predicate, says a source that tests rows itself */
+    int64_t first_row; /* number of row 0 among all rows of the source, kept or not, from 0 */
     struct {
 #define EG_VECTOR(ID, ctype) ctype *ID;
 #include "flow/schema.def"

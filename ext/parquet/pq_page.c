@@ -383,6 +383,13 @@ static eg_status read_front(eg_pq_page *p, size_t n, size_t n_text, eg_err *err)
     return p->previous.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a text of a Parquet page");
 }
 
+static eg_status fail_codes(const eg_pq_page *p, eg_status rc, eg_err *err) {
+    if (rc == EG_DONE)
+        return damaged(p, "codes end early", err);
+    return eg_pq_place_fail(&p->at, EG_CORRUPT, err, "a code beyond the dictionary's %u entries",
+                            p->dictionary->n_entries);
+}
+
 /* Reads n values (not NULL, n at least 1) side by side into p->values. */
 static eg_status read_values(eg_pq_page *p, size_t n, eg_err *err) {
     const eg_pq_column *c = p->column;
@@ -404,11 +411,9 @@ static eg_status read_values(eg_pq_page *p, size_t n, eg_err *err) {
     case EG_PQ_PLAIN_DICTIONARY:
     case EG_PQ_RLE_DICTIONARY:
         if (!eg_pq_rle_read(&p->codes, out, n))
-            return damaged(p, "codes end early", err);
+            return fail_codes(p, EG_DONE, err);
         if (!eg_pq_codes_below(out, n, p->dictionary->n_entries))
-            return eg_pq_place_fail(&p->at, EG_CORRUPT, err,
-                                    "a code beyond the dictionary's %u entries",
-                                    p->dictionary->n_entries);
+            return fail_codes(p, EG_CORRUPT, err);
         return EG_OK;
     case EG_PQ_RLE: {
         size_t n_ones;
@@ -508,6 +513,13 @@ static eg_status fit_slice(eg_pq_page *p, uint32_t *n_rows, eg_err *err) {
     }
 }
 
+/* Counts rows that were read. */
+static eg_status pass_rows(eg_pq_page *p, uint32_t n_rows, uint32_t n_nulls, eg_err *err) {
+    p->n_left -= n_rows;
+    p->n_nulls_seen += n_nulls;
+    return p->n_left > 0 ? EG_OK : check_end(p, err);
+}
+
 static eg_status next_rows(eg_pq_page *p, uint32_t max_rows, eg_pq_vector *out, eg_err *err) {
     uint32_t n = p->n_left < max_rows ? p->n_left : max_rows;
     size_t n_valid, width = has_codes(p) ? 4 : eg_pq_value_bytes(p->column->type), n_bytes;
@@ -534,9 +546,7 @@ static eg_status next_rows(eg_pq_page *p, uint32_t max_rows, eg_pq_vector *out, 
                           .valid = n_valid < n ? p->valid.data : NULL,
                           .has_codes = has_codes(p),
                           .values = {.any = p->values.data}};
-    p->n_left -= n;
-    p->n_nulls_seen += out->n_nulls;
-    return p->n_left > 0 ? EG_OK : check_end(p, err);
+    return pass_rows(p, n, out->n_nulls, err);
 }
 
 eg_status eg_pq_page_next(eg_pq_page *p, uint32_t max_rows, eg_pq_vector *out, eg_err *err) {
@@ -547,6 +557,135 @@ eg_status eg_pq_page_next(eg_pq_page *p, uint32_t max_rows, eg_pq_vector *out, e
         p->n_left = 0;
     return rc;
 }
+
+/* ---- Some of the rows */
+
+#define PICK(width)                                                                                \
+    case width:                                                                                    \
+        for (uint32_t i = 0; i < n; i++) {                                                         \
+            uint8_t value[width];                                                                  \
+            memcpy(value, (const uint8_t *)in + (size_t)(picks[i] - base) * (width), width);       \
+            memcpy((uint8_t *)out + (size_t)i * (width), value, width);                            \
+        }                                                                                          \
+        break;
+
+/* Picks elements of an array; `out` may be the same. */
+static void pick(void *out, const void *in, size_t width, const uint16_t *picks, uint32_t n,
+                 uint32_t base) {
+    switch (width) {
+        PICK(1)
+        PICK(4)
+        PICK(8)
+        PICK(16)
+    }
+}
+
+/* Picks of n rows, all valid, whose codes or numbers can be had one by one. */
+static eg_status pick_values(eg_pq_page *p, uint32_t n, const uint16_t *picks, uint32_t n_picks,
+                             uint32_t base, eg_err *err) {
+    if (p->is_empty)
+        return damaged(p, "there are none", err);
+    if (has_codes(p)) {
+        uint32_t *codes = (uint32_t *)(void *)p->values.data;
+        eg_status rc =
+            eg_pq_codes_pick(&p->codes, n, picks, n_picks, base, p->dictionary->n_entries, codes);
+        return rc == EG_OK ? EG_OK : fail_codes(p, rc, err);
+    }
+    size_t width = eg_pq_value_bytes(p->column->type);
+    if ((size_t)(p->end - p->pos) / width < n)
+        return damaged(p, "they end early", err);
+    pick(p->values.data, p->pos, width, picks, n_picks, base);
+    p->pos += (size_t)n * width;
+    return EG_OK;
+}
+
+/* The general way: all are read first. */
+static eg_status pick_of_all(eg_pq_page *p, uint32_t max_rows, const uint16_t *picks,
+                             uint32_t n_picks, uint32_t base, uint32_t *n_rows, eg_pq_vector *out,
+                             eg_err *err) {
+    eg_status rc = next_rows(p, max_rows, out, err);
+    if (rc != EG_OK)
+        return rc;
+    *n_rows = out->n_rows;
+    while (n_picks > 0 && picks[n_picks - 1] - base >= out->n_rows)
+        n_picks--;
+    size_t width = out->has_codes ? sizeof(uint32_t) : eg_pq_value_bytes(p->column->type);
+    pick(p->values.data, p->values.data, width, picks, n_picks, base);
+    out->n_rows = n_picks;
+    if (out->valid != NULL) {
+        pick(p->valid.data, p->valid.data, 1, picks, n_picks, base);
+        out->n_nulls = n_picks;
+        for (uint32_t i = 0; i < n_picks; i++)
+            out->n_nulls -= p->valid.data[i];
+        out->valid = out->n_nulls > 0 ? p->valid.data : NULL;
+    }
+    return EG_OK;
+}
+
+eg_status eg_pq_page_pick(eg_pq_page *p, uint32_t max_rows, const uint16_t *picks, uint32_t n_picks,
+                          uint32_t base, uint32_t *n_rows, eg_pq_vector *out, eg_err *err) {
+    uint32_t n = p->n_left < max_rows ? p->n_left : max_rows;
+    *n_rows = 0;
+    if (p->n_left == 0)
+        return EG_DONE;
+    bool is_array = p->encoding == EG_PQ_PLAIN && eg_pq_plain_is_array(p->column->type);
+    eg_pq_rle levels = p->levels;
+    size_t n_valid = 0;
+    eg_status rc = has_codes(p) || is_array ? read_levels(p, n, &n_valid, err) : EG_OK;
+    if (rc == EG_OK && n_valid < n) {
+        p->levels = levels;
+        rc = pick_of_all(p, max_rows, picks, n_picks, base, n_rows, out, err);
+    } else if (rc == EG_OK) {
+        while (n_picks > 0 && picks[n_picks - 1] - base >= n)
+            n_picks--;
+        *n_rows = n;
+        *out = (eg_pq_vector){.n_rows = n_picks,
+                              .first_row = (int64_t)p->n_rows - p->n_left,
+                              .has_codes = has_codes(p)};
+        rc = eg_pq_block_reserve(&p->values, ((size_t)n_picks + 1) * sizeof(uint64_t), err);
+        if (rc == EG_OK)
+            rc = pick_values(p, n, picks, n_picks, base, err);
+        out->values.any = p->values.data;
+        if (rc == EG_OK)
+            rc = pass_rows(p, n, 0, err);
+    }
+    if (rc != EG_OK)
+        p->n_left = 0;
+    return rc;
+}
+
+eg_status eg_pq_page_match(eg_pq_page *p, uint32_t max_rows, const eg_pq_code_test *t,
+                           uint8_t *alive, uint32_t *n_rows, eg_err *err) {
+    uint32_t n = p->n_left < max_rows ? p->n_left : max_rows;
+    size_t n_valid;
+    *n_rows = 0;
+    if (n == 0 || !has_codes(p) || p->is_empty)
+        return n == 0 ? EG_DONE : EG_OK;
+    p->levels_before = p->levels;
+    p->codes_before = p->codes;
+    eg_status rc = read_levels(p, n, &n_valid, err);
+    if (rc == EG_OK && n_valid < n) {
+        p->levels = p->levels_before;
+        return EG_OK;
+    }
+    if (rc == EG_OK) {
+        rc = eg_pq_codes_match(&p->codes, n, t, alive);
+        rc = rc == EG_OK ? pass_rows(p, n, 0, err) : fail_codes(p, rc, err);
+    }
+    *n_rows = p->n_matched = n;
+    if (rc != EG_OK)
+        p->n_left = 0;
+    return rc;
+}
+
+void eg_pq_page_back(eg_pq_page *p) {
+    p->levels = p->levels_before;
+    p->codes = p->codes_before;
+    p->n_left += p->n_matched;
+    p->n_matched = 0;
+}
+
+/* ---- Passing over rows */
 
 /* Passes over n values of an encoding where that is cheaper than reading them. */
 static eg_status skip_values(eg_pq_page *p, size_t n, eg_err *err) {

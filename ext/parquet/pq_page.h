@@ -12,6 +12,7 @@
 #define EG_PQ_PAGE_H
 
 #include "parquet/pq_codec.h"
+#include "parquet/pq_codes.h"
 #include "parquet/pq_delta.h"
 #include "parquet/pq_file.h"
 #include "parquet/pq_rle.h"
@@ -91,6 +92,8 @@ typedef struct eg_pq_page {
     eg_pq_delta prefixes;                     /* DELTA_BYTE_ARRAY */
     eg_pq_buffer previous;                    /* DELTA_BYTE_ARRAY: the value before */
     eg_pq_block valid, values, numbers, text; /* of the current slice */
+    uint32_t n_matched;                       /* rows that eg_pq_page_match passed over last, */
+    eg_pq_rle levels_before, codes_before;    /* and from where */
 } eg_pq_page;
 
 /* Makes sure of `need` bytes; old contents are lost. */
@@ -117,6 +120,21 @@ eg_status eg_pq_page_open(eg_pq_page *p, const eg_pq_column *column,
 /* The next rows: 1 to max_rows (at least 1), perhaps fewer than are left. EG_DONE
 ** at the end. first_row counts from the page's start. */
 eg_status eg_pq_page_next(eg_pq_page *p, uint32_t max_rows, eg_pq_vector *out, eg_err *err);
+
+/* The same of picks[0..n_picks) of them only: the rows of these numbers (less `base`, ascending),
+** as far as they are among the *n_rows that are passed over. out->n_rows can be 0. Codes and values
+** of other rows may not have been looked at. */
+eg_status eg_pq_page_pick(eg_pq_page *p, uint32_t max_rows, const uint16_t *picks, uint32_t n_picks,
+                          uint32_t base, uint32_t *n_rows, eg_pq_vector *out, eg_err *err);
+
+/* Passes over the next rows and clears alive[i] of those whose code does not pass, where they
+** have codes and none is NULL; else *n_rows is 0, and nothing was passed over. EG_DONE at the
+** end. */
+eg_status eg_pq_page_match(eg_pq_page *p, uint32_t max_rows, const eg_pq_code_test *t,
+                           uint8_t *alive, uint32_t *n_rows, eg_err *err);
+
+/* Goes back to where the last eg_pq_page_match began; nothing else was read since. */
+void eg_pq_page_back(eg_pq_page *p);
 
 /* Passes over n_rows rows, at most p->n_left. */
 eg_status eg_pq_page_skip(eg_pq_page *p, uint32_t n_rows, eg_err *err);

@@ -361,7 +361,8 @@ eg_pq_reader_counts eg_pq_reader_counted(const eg_pq_reader *r) {
     return r->counts;
 }
 
-static eg_status next_rows(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *out, eg_err *err) {
+/* Opens the page that the next row is in. */
+static eg_status need_page(eg_pq_reader *r, eg_err *err) {
     eg_status rc = start(r, err);
     while (rc == EG_OK && r->page.n_left == 0) {
         eg_pq_page_header h;
@@ -372,6 +373,11 @@ static eg_status next_rows(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *out
         if (rc == EG_OK)
             rc = open_page(r, &h, n_head, err);
     }
+    return rc;
+}
+
+static eg_status next_rows(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *out, eg_err *err) {
+    eg_status rc = need_page(r, err);
     if (rc == EG_OK)
         rc = eg_pq_page_next(&r->page, max_rows, out, err);
     if (rc == EG_OK)
@@ -383,6 +389,33 @@ eg_status eg_pq_reader_next(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *ou
     if (r->failed != EG_OK)
         return fail_again(r, err);
     return note(r, next_rows(r, max_rows, out, &r->failure), err);
+}
+
+eg_status eg_pq_reader_pick(eg_pq_reader *r, uint32_t max_rows, const uint16_t *picks,
+                            uint32_t n_picks, uint32_t base, uint32_t *n_rows, eg_pq_vector *out,
+                            eg_err *err) {
+    if (r->failed != EG_OK)
+        return fail_again(r, err);
+    eg_status rc = need_page(r, &r->failure);
+    if (rc == EG_OK)
+        rc = eg_pq_page_pick(&r->page, max_rows, picks, n_picks, base, n_rows, out, &r->failure);
+    if (rc == EG_OK)
+        out->first_row += r->page_row;
+    return note(r, rc, err);
+}
+
+eg_status eg_pq_reader_match(eg_pq_reader *r, uint32_t max_rows, const eg_pq_code_test *t,
+                             uint8_t *alive, uint32_t *n_rows, eg_err *err) {
+    if (r->failed != EG_OK)
+        return fail_again(r, err);
+    eg_status rc = need_page(r, &r->failure);
+    if (rc == EG_OK)
+        rc = eg_pq_page_match(&r->page, max_rows, t, alive, n_rows, &r->failure);
+    return note(r, rc, err);
+}
+
+void eg_pq_reader_back(eg_pq_reader *r) {
+    eg_pq_page_back(&r->page);
 }
 
 eg_status eg_pq_reader_entries(eg_pq_reader *r, uint32_t *n_entries, eg_err *err) {

@@ -45,6 +45,14 @@ void eg_pq_reader_close(eg_pq_reader *r);
 ** status sticks: later calls return it again. */
 eg_status eg_pq_reader_next(eg_pq_reader *r, uint32_t max_rows, eg_pq_vector *out, eg_err *err);
 
+/* As eg_pq_page_pick, _match and _back, of the page that the next row is in; statuses as above. */
+eg_status eg_pq_reader_pick(eg_pq_reader *r, uint32_t max_rows, const uint16_t *picks,
+                            uint32_t n_picks, uint32_t base, uint32_t *n_rows, eg_pq_vector *out,
+                            eg_err *err);
+eg_status eg_pq_reader_match(eg_pq_reader *r, uint32_t max_rows, const eg_pq_code_test *t,
+                             uint8_t *alive, uint32_t *n_rows, eg_err *err);
+void eg_pq_reader_back(eg_pq_reader *r);
+
 /* How many entries the chunk's dictionary has: every code is below. Their values are not
 ** read. EG_DONE where there is none. */
 eg_status eg_pq_reader_entries(eg_pq_reader *r, uint32_t *n_entries, eg_err *err);

@@ -142,9 +142,15 @@ static bool next_run(eg_pq_rle *r) {
     return true;
 }
 
-/* The number at a position of a bit-packed run. */
-static uint32_t packed_at(const eg_pq_rle *r, uint32_t i) {
-    uint64_t bit = (uint64_t)i * r->bit_width;
+bool eg_pq_rle_run(eg_pq_rle *r) {
+    while (r->n_left == 0)
+        if (!next_run(r))
+            return false;
+    return true;
+}
+
+uint32_t eg_pq_rle_at(const eg_pq_rle *r, uint32_t place) {
+    uint64_t bit = (uint64_t)place * r->bit_width;
     const uint8_t *p = r->packed + bit / 8;
     unsigned shift = bit % 8;
     uint64_t v = 0;
@@ -156,7 +162,7 @@ static uint32_t packed_at(const eg_pq_rle *r, uint32_t i) {
 static void read_packed(eg_pq_rle *r, uint32_t *out, size_t n) {
     size_t i = 0;
     for (; i < n && r->n_taken % 8 != 0; i++)
-        out[i] = packed_at(r, r->n_taken++);
+        out[i] = eg_pq_rle_at(r, r->n_taken++);
     const uint8_t *p = r->packed + (size_t)(r->n_taken / 8) * r->bit_width;
     if (i < n) {
         eg_pq_unpack_unchecked(p, r->packed_end, r->bit_width, out + i, n - i);

@@ -32,6 +32,14 @@ bool eg_pq_rle_read(eg_pq_rle *r, uint32_t *out, size_t n);
 /* Passes over n numbers. */
 bool eg_pq_rle_skip(eg_pq_rle *r, size_t n);
 
+/* Goes on to the next run that has numbers where the current one has none left. False where the
+** stream ends or is damaged. */
+bool eg_pq_rle_run(eg_pq_rle *r);
+
+/* The number at a place of the current run, a bit-packed one; the place is before
+** n_taken + n_left. */
+uint32_t eg_pq_rle_at(const eg_pq_rle *r, uint32_t place);
+
 /* Reads n bits of a stream of bit width 1 as bytes 0 and 1, and counts the ones. */
 bool eg_pq_rle_read_bits(eg_pq_rle *r, uint8_t *out, size_t n, size_t *n_ones);
 

@@ -592,25 +592,6 @@ static eg_status reserve(void **block, size_t *capacity, size_t need, eg_err *er
     return EG_OK;
 }
 
-/* Of numbers of 64 bits those that need no more than 32 are kept so: the rows' codes look them up in
-** any order, and less memory stays nearer. */
-static void make_narrow(eg_shard_map *m, size_t width, size_t n) {
-    const uint64_t *wide = m->room;
-    uint32_t *narrow = m->room;
-    uint64_t any = 0;
-    m->is_narrow = false;
-    for (size_t i = 0; width == sizeof *wide && i < n; i++)
-        any |= wide[i];
-    if (width != sizeof *wide || any > UINT32_MAX)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t number;
-        memcpy(&number, (const uint8_t *)m->room + i * sizeof number, sizeof number);
-        memcpy(narrow + i, &(uint32_t){(uint32_t)number}, sizeof *narrow);
-    }
-    m->is_narrow = true;
-}
-
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err) {
     size_t width = eg_vector_width(c->vector), n = d->n_entries;
@@ -627,10 +608,8 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         return rc;
     m->numbers = m->room;
     store(m->room, width, n, 0);
-    if (k != NULL && k(d->values.any, d->n_entries, m->room)) {
-        make_narrow(m, width, n + 1);
+    if (k != NULL && k(d->values.any, d->n_entries, m->room))
         return EG_OK;
-    }
     for (size_t i = 0; i < n; i++) {
         int64_t number = 0;
         rc = translate(c, d->values.any, i, texts, &number, err);
@@ -649,7 +628,6 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         }
         store(m->room, width, i, number);
     }
-    make_narrow(m, width, n + 1);
     return EG_OK;
 }
 
@@ -666,6 +644,7 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
                                  eg_err *err) {
     size_t width = eg_vector_width(c->vector), n = k->n_entries;
     m->n_wrong = 0;
+    m->is_narrow = false;
     eg_status rc = reserve(&m->room, &m->capacity_bytes, (n + 1) * width, err);
     if (rc != EG_OK)
         return rc;
@@ -675,8 +654,26 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
         store(m->room, width, i, k->first + k->all[i]);
     for (size_t i = 0; i < n && c->form == EG_SHARD_IP4_TEXT; i++)
         ((uint32_t *)m->room)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
-    make_narrow(m, width, n + 1);
     return EG_OK;
+}
+
+void eg_shard_map_narrow(eg_shard_map *m, const eg_shard_column *c, uint32_t n_entries) {
+    uint8_t *numbers = m->room;
+    const size_t wide = sizeof(uint64_t), narrow = sizeof(uint32_t), n = (size_t)n_entries + 1;
+    uint64_t number, any = 0;
+    if (eg_vector_width(c->vector) != wide || m->is_narrow)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&number, numbers + i * wide, wide);
+        any |= number;
+    }
+    if (any > UINT32_MAX)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&number, numbers + i * wide, wide);
+        memcpy(numbers + i * narrow, &(uint32_t){(uint32_t)number}, narrow);
+    }
+    m->is_narrow = true;
 }
 
 void eg_shard_map_close(eg_shard_map *m) {
@@ -758,9 +755,26 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
     return EG_OK;
 }
 
-static void convert_only(const eg_pq_vector *v, const eg_shard_only *only, uint32_t *out) {
-    for (uint32_t i = 0; i < v->n_rows; i++)
-        out[i] = v->values.codes[i] == only->code ? only->number : only->other;
+#define ONLY(type)                                                                                 \
+    for (uint32_t i = 0; i < v->n_rows; i++)                                                       \
+        ((type *)out)[i] = (type)(codes[i] == only->code ? only->number : only->other);
+
+static void convert_only(size_t width, const eg_pq_vector *v, const eg_shard_only *only,
+                         void *out) {
+    const uint32_t *codes = v->values.codes;
+    switch (width) {
+    case 1:
+        ONLY(uint8_t)
+        break;
+    case 2:
+        ONLY(uint16_t)
+        break;
+    case 4:
+        ONLY(uint32_t)
+        break;
+    default:
+        ONLY(int64_t)
+    }
 }
 
 /* Value by value; one like that before it is not translated again. */
@@ -802,7 +816,7 @@ eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg
     if (s->rows->has_codes && s->map != NULL)
         return convert_codes(c, s, out, err);
     if (s->rows->has_codes && s->only != NULL && s->rows->n_nulls == 0) {
-        convert_only(s->rows, s->only, out);
+        convert_only(eg_vector_width(c->vector), s->rows, s->only, out);
         return EG_OK;
     }
     if (s->rows->has_codes && s->keys != NULL)

@@ -113,13 +113,17 @@ static inline int64_t eg_shard_key_of_number(const eg_shard_column *c, int64_t n
 eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, const eg_shard_keys *k,
                                  eg_err *err);
 
+/* Keeps the numbers of a vector of 64 bits as ones of 32, where all are that small: rows' codes look
+** them up in any order, and less memory stays nearer. Once it was filled. */
+void eg_shard_map_narrow(eg_shard_map *m, const eg_shard_column *c, uint32_t n_entries);
+
 void eg_shard_map_close(eg_shard_map *m);
 
 /* The one value of a column that rows may have to pass. */
 typedef struct eg_shard_only {
-    uint32_t code;  /* UINT32_MAX: no row has it */
-    uint32_t other; /* a number that does not pass, for all other rows */
-    uint32_t number;
+    uint32_t code; /* UINT32_MAX: no row has it */
+    int64_t other; /* a number that does not pass, for all other rows */
+    int64_t number;
 } eg_shard_only;
 
 /* Where a slice is from. */
@@ -128,7 +132,7 @@ typedef struct eg_shard_slice {
     const eg_pq_dictionary *dictionary; /* NULL where rows has no codes */
     const eg_shard_map *map;   /* of the dictionary; NULL: each code is translated as it comes */
     eg_shard_keys *keys;       /* then: of the dictionary; NULL: by the dictionary itself */
-    const eg_shard_only *only; /* of a column of 32 bits; NULL: every value counts */
+    const eg_shard_only *only; /* NULL: every value counts */
     const char *file;          /* for messages */
     int64_t first_row;         /* number of the first row in the file, from 0 */
     const uint16_t *picks;     /* [n_rows] where rows are behind it; NULL: one after the other */

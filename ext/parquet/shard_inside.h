@@ -1,16 +1,16 @@
 /*
 ** The inside of a piece: what planning (shard_piece.c) and reading rows (shard_rows.c) share.
-** Nobody else includes it.
+** Nobody else but their test includes it.
 */
 #ifndef EG_SHARD_INSIDE_H
 #define EG_SHARD_INSIDE_H
 
 #include "parquet/pq_reader.h"
+#include "parquet/shard_codes.h"
 #include "parquet/shard_keys.h"
 #include "parquet/shard_piece.h"
 
 #define LARGE_ENTRIES 32768 /* entries of dictionaries that are enough work for one call */
-#define EIGHT 8             /* bytes looked at in one go, which may begin at the last one */
 
 /* One vector's way out of the file. */
 typedef struct lane {
@@ -25,6 +25,8 @@ typedef struct lane {
     bool is_mapped;                     /* map is the dictionary's */
     bool is_only;                       /* one value counts: only */
     eg_shard_only only;
+    eg_shard_codes codes; /* of a predicate's vector: what passes */
+    bool is_late;         /* numbers of the batch are yet to be written, from these */
     eg_shard_keys keys;
     eg_shard_map map;
     uint32_t next_page;         /* of the index: pages before it were counted */
@@ -38,12 +40,10 @@ struct eg_shard_readers {
     eg_shard_file *file;           /* a reference: the readers' */
     eg_pq_codec *codec;
     lane lanes[EG_N_VECTORS];
-    uint8_t alive[EG_BATCH_ROWS + EIGHT]; /* 1 or 0; 0 behind the last row */
-    uint32_t n_picked;                    /* rows of a batch that are picked; 0: all are read */
-    uint16_t picks[EG_BATCH_ROWS];        /* [n_picked] which, from the batch's first row on */
-    /* What is picked of a slice: its values, of up to 16 bytes, and which are valid. */
-    eg_pq_bytes picked_values[EG_BATCH_ROWS];
-    uint8_t picked_valid[EG_BATCH_ROWS];
+    uint8_t alive[EG_BATCH_ROWS];   /* 1 or 0 */
+    uint32_t n_picked;              /* rows of a batch that are picked; 0: all are read */
+    uint16_t picks[EG_BATCH_ROWS];  /* [n_picked] which, from the batch's first row on */
+    int64_t numbers[EG_BATCH_ROWS]; /* of rows that pass, in any width, on their way to an array */
 };
 
 /* Rows [first, end) of a row group. */
@@ -65,7 +65,9 @@ typedef struct shard_piece {
     int64_t row;                  /* next one of the group */
     eg_vector_set prepared;       /* dictionaries were translated */
     eg_vector_set first;          /* read before the others; 0 when that was given up */
+    bool is_exact;                /* what passes by these passes the predicate */
     int64_t tried_rows, cut_rows; /* seen by reading those first; of these, cut off */
+    int64_t code_rows;            /* of a column: tested by their codes */
     int64_t group_bytes, done_bytes;
     eg_scan_stats stats;
 } shard_piece;

@@ -32,6 +32,7 @@ static void close_readers(eg_shard_readers *set) {
         eg_pq_index_close(&l->index);
         eg_shard_keys_close(&l->keys);
         eg_shard_map_close(&l->map);
+        eg_shard_codes_close(&l->codes);
         free(l->scratch);
     }
     eg_pq_codec_close(set->codec);
@@ -75,6 +76,7 @@ static eg_status start_readers(shard_piece *p, eg_err *err) {
         l->n_entries = 0;
         l->dictionary = NULL;
         l->is_opened = l->has_dictionary = l->has_keys = l->is_mapped = l->is_only = false;
+        l->codes.is_known = false;
         l->keys.bytes_read = 0;
         l->next_page = 0;
         l->n_pages = 0;
@@ -255,6 +257,12 @@ static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *m
     const eg_shard_column *c = &p->file->columns[t->vector];
     lane *l = &p->set->lanes[t->vector];
     eg_status rc = eg_shard_open_entries(p, t->vector, err);
+    if (rc == EG_OK && l->has_keys && eg_shard_test_is_one(t)) {
+        uint32_t entry;
+        int64_t key = eg_shard_key_of_number(c, t->spans[0].lo);
+        *maybe = eg_shard_keys_find(&l->keys, key, &entry) != EG_DONE; /* damage is told by rows */
+        return EG_OK;
+    }
     if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
         rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
         *maybe = rc != EG_OK || eg_shard_test_keys(t, c, &l->keys);
@@ -293,18 +301,38 @@ static eg_status look_up(shard_piece *p, const eg_shard_test *t, uint32_t *n_ent
     return rc == EG_DONE ? EG_OK : rc;
 }
 
-/* The vectors whose numbers tell which rows pass. */
+/* The vectors whose numbers tell which rows pass, by themselves or as entries of a dictionary.
+** Where these are all that is read it pays for codes only. */
 static eg_vector_set vectors_of_rows(const shard_piece *p) {
     const eg_shard_tests *tests = &p->shared->tests;
     eg_vector_set set = 0;
+    bool has_codes = false;
     for (size_t i = 0; i < tests->n_tests; i++) {
         const eg_shard_test *t = &tests->tests[i];
-        if (t->kind == EG_SHARD_TEST_NUMBERS &&
-            p->file->columns[t->vector].origin == EG_SHARD_READ &&
-            eg_shard_test_rows(t, NULL, 0, NULL))
+        const eg_shard_column *c = &p->file->columns[t->vector];
+        if (t->kind != EG_SHARD_TEST_NUMBERS || c->origin != EG_SHARD_READ)
+            continue;
+        bool is_coded = eg_pq_file_all_dictionary(p->file->pq, p->group, c->column);
+        has_codes |= is_coded;
+        if (is_coded || eg_shard_test_rows(t, NULL, 0, NULL))
             set |= EG_VECTOR_BIT(t->vector);
     }
-    return set == p->file->reads ? 0 : set;
+    return set == p->file->reads && !has_codes ? 0 : set;
+}
+
+/* Whether the rows that pass by the columns of p->first are those that the predicate takes: all its
+** terms are of numbers, one a column. */
+static bool is_exact(const shard_piece *p) {
+    const eg_shard_tests *tests = &p->shared->tests;
+    eg_vector_set seen = 0;
+    for (size_t i = 0; i < tests->n_tests; i++) {
+        const eg_shard_test *t = &tests->tests[i];
+        if (t->kind != EG_SHARD_TEST_NUMBERS || t->vectors != EG_VECTOR_BIT(t->vector) ||
+            (t->vectors & (p->first & ~seen)) == 0 || !eg_shard_test_rows(t, NULL, 0, NULL))
+            return false;
+        seen |= t->vectors;
+    }
+    return seen != 0;
 }
 
 /* Goes on planning: first all page indexes, then what is in the chunks. *is_enough is set where
@@ -326,6 +354,7 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     if (rc != EG_OK || p->is_pruned || p->n_planned < 2 * tests->n_tests)
         return rc;
     p->first = vectors_of_rows(p);
+    p->is_exact = is_exact(p);
     /* Wherever rows are passed over, an index saves looking at what is between. */
     bool is_cut = p->n_ranges != 1 || p->ranges[0].end - p->ranges[0].first != p->n_rows;
     for (int v = 0; rc == EG_OK && (is_cut || p->first != 0) && v < EG_N_VECTORS; v++)
@@ -349,6 +378,7 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
     bool is_enough = false;
     b->n_rows = 0;
     b->nulls = NULL;
+    b->is_passed = false;
     if (p->is_done)
         return EG_DONE;
     eg_status rc = EG_OK;

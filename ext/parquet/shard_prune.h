@@ -57,6 +57,11 @@ eg_status eg_shard_tests_open(const eg_predicate *where, eg_shard_tests *out, eg
 /* Harmless on a zeroed one. */
 void eg_shard_tests_close(eg_shard_tests *t);
 
+/* Whether a single number passes, spans[0].lo. */
+static inline bool eg_shard_test_is_one(const eg_shard_test *t) {
+    return t->kind == EG_SHARD_TEST_NUMBERS && t->n_spans == 1 && t->spans[0].lo == t->spans[0].hi;
+}
+
 /* Whether a number from lo to hi passes. */
 bool eg_shard_test_span(const eg_shard_test *t, int64_t lo, int64_t hi);
 

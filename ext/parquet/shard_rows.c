@@ -2,14 +2,15 @@
 ** A batch is filled column by column, each from as many slices as it takes. The predicate's
 ** columns come first: a batch of which no row passes costs the others nothing, and what is
 ** before the first and behind the last row that passes is cut off. Where few of those between
-** pass, only these are picked: the values of the others are unpacked with their pages, but
-** become no numbers. Where all this saves little it is given up for the rest of the row group.
+** pass, only these are picked: codes of the others are not even unpacked. Where all this saves
+** little it is given up for the rest of the row group.
+**
+** The entries of a dictionary are tested once, and rows by their codes as they stand in the page.
+** Numbers are made of the codes that pass.
 */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
-#include "parquet/pq_encoding.h"
 #include "parquet/shard_inside.h"
 
 #define PICKED_PART 2                   /* of the rows: where no more pass they are picked */
@@ -42,12 +43,10 @@ static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
     for (size_t i = 0; i < tests->n_tests; i++) {
         const eg_shard_test *t = &tests->tests[i];
-        if (t->kind != EG_SHARD_TEST_NUMBERS || t->vector != v || t->n_spans != 1 ||
-            t->spans[0].lo != t->spans[0].hi || t->spans[0].lo < 0 || t->spans[0].lo > UINT32_MAX ||
-            eg_vector_width(v) != 4)
+        if (t->vector != v || !eg_shard_test_is_one(t))
             continue;
         int64_t number = t->spans[0].lo;
-        l->only = (eg_shard_only){.number = (uint32_t)number, .other = (uint32_t)number ^ 1};
+        l->only = (eg_shard_only){.number = number, .other = number ^ 1};
         eg_status rc =
             eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), &l->only.code);
         if (rc == EG_DONE)
@@ -87,6 +86,20 @@ static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
                         : EG_OK;
 }
 
+/* Tests the entries of a lane that is mapped, where its rows are read first. Entries that are wrong
+** have to be found in rows. */
+static eg_status test_entries(shard_piece *p, eg_vector v, eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    if ((p->first & EG_VECTOR_BIT(v)) == 0 || (!l->is_only && !l->is_mapped))
+        return EG_OK;
+    if (l->is_only)
+        eg_shard_codes_only(&l->codes, &l->only, l->n_entries);
+    else if (l->map.n_wrong == 0)
+        return eg_shard_codes_fill(&l->codes, &p->shared->tests, v, l->map.numbers, l->n_entries,
+                                   err);
+    return EG_OK;
+}
+
 /* Translates the dictionaries of vectors that have not been yet. *is_enough as in
 ** plan(); then some can be left. */
 static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough, eg_err *err) {
@@ -99,8 +112,13 @@ static eg_status prepare(shard_piece *p, eg_vector_set vectors, bool *is_enough,
             return EG_OK;
         }
         eg_status rc = map_lane(p, (eg_vector)v, err);
+        if (rc == EG_OK)
+            rc = test_entries(p, (eg_vector)v, err);
         if (rc != EG_OK)
             return rc;
+        if (p->set->lanes[v].is_mapped)
+            eg_shard_map_narrow(&p->set->lanes[v].map, &p->file->columns[v],
+                                p->set->lanes[v].n_entries);
         n_entries += p->set->lanes[v].n_entries;
         p->prepared |= EG_VECTOR_BIT(v);
     }
@@ -112,23 +130,6 @@ static void count_pages(lane *l, int64_t row, uint32_t n) {
     const eg_pq_index *x = &l->index;
     for (; l->next_page < x->n_pages && x->pages[l->next_page].first_row < row + n; l->next_page++)
         l->n_pages += x->pages[l->next_page].first_row + x->pages[l->next_page].n_rows > row;
-}
-
-/* Makes a slice of its rows picks[0..n). */
-static void pick_values(eg_shard_readers *set, eg_pq_type type, const uint16_t *picks, uint32_t n,
-                        eg_pq_vector *rows) {
-    size_t width = rows->has_codes ? sizeof(uint32_t) : eg_pq_value_bytes((int32_t)type);
-    eg_pick_rows(set->picked_values, rows->values.any, width, picks, n);
-    rows->values.any = set->picked_values;
-    if (rows->valid != NULL) {
-        rows->n_nulls = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            set->picked_valid[i] = rows->valid[picks[i]];
-            rows->n_nulls += !set->picked_valid[i];
-        }
-        rows->valid = rows->n_nulls > 0 ? set->picked_valid : NULL;
-    }
-    rows->n_rows = n;
 }
 
 /* Marks which of a slice's rows, at `at` of a batch, are NULL. */
@@ -146,51 +147,64 @@ static eg_status mark_nulls(eg_batch *b, eg_vector v, const eg_pq_vector *rows, 
     return rc;
 }
 
+/* Makes a row the next one of a lane, of whose rows n are read from there on. */
+static eg_status go_to(lane *l, int64_t row, uint32_t n, eg_err *err) {
+    eg_status rc = EG_OK;
+    if (eg_pq_reader_row(l->reader) != row)
+        rc = eg_pq_reader_seek(l->reader, row, l->has_index ? &l->index : NULL, err);
+    if (l->has_index)
+        count_pages(l, row, n);
+    return rc;
+}
+
+static eg_status fail_early(shard_piece *p, eg_vector v, eg_err *err) {
+    return eg_pq_chunk_fail(p->file->pq, p->group, p->file->columns[v].column, EG_CORRUPT, -1,
+                            "fewer rows than it has", err);
+}
+
+/* Turns a slice of a lane into numbers. Its rows are picks of rows from `row` on, or, where picks
+** is NULL, these. */
+static eg_status convert(shard_piece *p, eg_vector v, const eg_pq_vector *rows, int64_t row,
+                         const uint16_t *picks, void *to, eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    eg_shard_slice slice = {.rows = rows,
+                            .dictionary = l->dictionary,
+                            .map = l->is_mapped ? &l->map : NULL,
+                            .keys = l->has_keys ? &l->keys : NULL,
+                            .only = l->is_only ? &l->only : NULL,
+                            .file = eg_pq_file_name(p->file->pq),
+                            .first_row = p->first_row + row,
+                            .picks = picks};
+    return eg_shard_convert(&p->file->columns[v], &slice, &p->shared->texts, to, err);
+}
+
 /* Reads rows [row, row + n) of a column to the start of its array: those that are picked of
 ** them, where some are. */
 static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uint32_t n,
                       eg_err *err) {
-    const eg_shard_column *c = &p->file->columns[v];
     lane *l = &p->set->lanes[v];
-    const uint16_t *picks = p->set->picks, *end = picks + p->set->n_picked;
-    uint16_t places[EG_BATCH_ROWS];
+    const uint16_t *picks = p->set->n_picked > 0 ? p->set->picks : NULL;
+    uint32_t n_filled = 0, n_read;
     void *to;
     eg_status rc = target_of(p, b, v, &to, err);
-    if (rc == EG_OK && eg_pq_reader_row(l->reader) != row)
-        rc = eg_pq_reader_seek(l->reader, row, l->has_index ? &l->index : NULL, err);
-    if (l->has_index)
-        count_pages(l, row, n);
-    uint32_t n_filled = 0, n_read;
+    if (rc == EG_OK)
+        rc = go_to(l, row, n, err);
     for (uint32_t at = 0; rc == EG_OK && at < n; at += n_read) {
         eg_pq_vector rows;
-        rc = eg_pq_reader_next(l->reader, n - at, &rows, err);
+        if (picks != NULL)
+            rc = eg_pq_reader_pick(l->reader, n - at, picks + n_filled, p->set->n_picked - n_filled,
+                                   at, &n_read, &rows, err);
+        else if ((rc = eg_pq_reader_next(l->reader, n - at, &rows, err)) == EG_OK)
+            n_read = rows.n_rows;
         if (rc == EG_DONE)
-            rc = eg_pq_chunk_fail(p->file->pq, p->group, c->column, EG_CORRUPT, -1,
-                                  "fewer rows than it has", err);
-        if (rc != EG_OK)
-            break;
-        n_read = rows.n_rows;
-        if (p->set->n_picked > 0) {
-            uint32_t n_here = 0;
-            for (; picks < end && *picks < at + n_read; picks++)
-                places[n_here++] = (uint16_t)(*picks - at);
-            if (n_here == 0)
-                continue;
-            pick_values(p->set, c->about->type, places, n_here, &rows);
-        }
-        eg_shard_slice slice = {.rows = &rows,
-                                .dictionary = l->dictionary,
-                                .map = l->is_mapped ? &l->map : NULL,
-                                .keys = l->has_keys ? &l->keys : NULL,
-                                .only = l->is_only ? &l->only : NULL,
-                                .file = eg_pq_file_name(p->file->pq),
-                                .first_row = p->first_row + row + at,
-                                .picks = p->set->n_picked > 0 ? places : NULL};
-        rc = eg_shard_convert(c, &slice, &p->shared->texts,
-                              (uint8_t *)to + n_filled * eg_vector_width(v), err);
+            rc = fail_early(p, v, err);
+        if (rc == EG_OK)
+            rc = convert(p, v, &rows, picks != NULL ? row : row + at,
+                         picks != NULL ? picks + n_filled : NULL,
+                         (uint8_t *)to + n_filled * eg_vector_width(v), err);
         if (rc == EG_OK && rows.n_nulls > 0)
             rc = mark_nulls(b, v, &rows, to, n_filled, err);
-        n_filled += rows.n_rows;
+        n_filled += rc == EG_OK ? rows.n_rows : 0;
     }
     return rc;
 }
@@ -274,12 +288,105 @@ static eg_status fill_others(shard_piece *p, eg_batch *b, eg_err *err) {
 
 /* ---- batches ------------------------------------------------------------ */
 
-/* How many of n bytes are 1, the others being 0; looked at 8 at a time, up to 7 more than n. */
-static uint32_t count_ones(const uint8_t *bytes, uint32_t n) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i += 8)
-        count += (uint32_t)(eg_le64(bytes + i) * UINT64_C(0x0101010101010101) >> 56);
-    return count;
+/* ---- rows that pass ----------------------------------------------------- */
+
+/* Tests the next rows of a lane, at most n and `at` of a batch from row on, by their codes. *n_read
+** is 0 where they have to be read. Rows that pass become numbers, and all others one that does
+** not; where all that pass have the same, and these are all rows of the batch, later. */
+static eg_status match_codes(shard_piece *p, eg_vector v, int64_t row, uint32_t at, uint32_t n,
+                             void *to, uint32_t *n_read, eg_err *err) {
+    eg_shard_readers *set = p->set;
+    lane *l = &set->lanes[v];
+    uint8_t *alive = set->alive + at;
+    size_t width = eg_vector_width(v);
+    uint16_t places[EG_BATCH_ROWS];
+    eg_status rc = eg_pq_reader_match(l->reader, n, &l->codes.test, alive, n_read, err);
+    if (rc != EG_OK || *n_read == 0)
+        return rc;
+    p->code_rows += *n_read;
+    l->is_late = l->codes.is_one && at == 0 && *n_read == n;
+    if (l->is_late)
+        return EG_OK;
+    uint32_t n_alive = eg_shard_ones(alive, *n_read, places);
+    const void *from = NULL;
+    if (n_alive > 0 && !l->codes.is_one) {
+        eg_pq_vector rows;
+        eg_pq_reader_back(l->reader);
+        if (n_alive > *n_read / PICKED_PART) {
+            p->code_rows -= *n_read;
+            *n_read = 0;
+            return EG_OK;
+        }
+        rc = eg_pq_reader_pick(l->reader, *n_read, places, n_alive, 0, n_read, &rows, err);
+        if (rc == EG_OK)
+            rc = convert(p, v, &rows, row + at, places, set->numbers, err);
+        from = set->numbers;
+    }
+    if (rc == EG_OK) {
+        eg_shard_put_same((uint8_t *)to + at * width, width, l->codes.other, *n_read);
+        eg_shard_put_at((uint8_t *)to + at * width, width, places, n_alive, l->codes.number, from);
+    }
+    return rc;
+}
+
+/* Writes what match_codes() left out, for n rows. */
+static void put_late(shard_piece *p, const eg_batch *b, uint32_t n) {
+    uint16_t places[EG_BATCH_ROWS];
+    uint32_t n_alive = UINT32_MAX;
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        lane *l = &p->set->lanes[v];
+        if ((p->first & EG_VECTOR_BIT(v)) == 0 || !l->is_late)
+            continue;
+        if (n_alive == UINT32_MAX)
+            n_alive = eg_shard_ones(p->set->alive, n, places);
+        void *array = array_of(p, b, (eg_vector)v);
+        size_t width = eg_vector_width((eg_vector)v);
+        eg_shard_put_same(array, width, l->codes.other, n);
+        eg_shard_put_at(array, width, places, n_alive, l->codes.number, NULL);
+    }
+}
+
+/* Clears alive of rows whose numbers do not pass the tests of a vector. */
+static void test_numbers(shard_piece *p, eg_vector v, const void *numbers, uint32_t at,
+                         uint32_t n) {
+    const eg_shard_tests *tests = &p->shared->tests;
+    for (size_t i = 0; i < tests->n_tests; i++)
+        if (tests->tests[i].kind == EG_SHARD_TEST_NUMBERS && tests->tests[i].vector == v)
+            eg_shard_test_rows(&tests->tests[i], (const uint8_t *)numbers + at * eg_vector_width(v),
+                               n, p->set->alive + at);
+}
+
+/* Reads all of rows [row, row + n) of a predicate's column to its array, and clears alive of those
+** that do not pass: their numbers are any that do not. */
+static eg_status fill_tested(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uint32_t n,
+                             eg_err *err) {
+    lane *l = &p->set->lanes[v];
+    uint32_t n_read;
+    void *to;
+    eg_status rc = target_of(p, b, v, &to, err);
+    l->is_late = false;
+    if (rc == EG_OK)
+        rc = go_to(l, row, n, err);
+    for (uint32_t at = 0; rc == EG_OK && at < n; at += n_read) {
+        n_read = 0;
+        if (l->codes.is_known)
+            rc = match_codes(p, v, row, at, n - at, to, &n_read, err);
+        if (rc == EG_OK && n_read > 0)
+            continue;
+        eg_pq_vector rows;
+        if (rc == EG_OK)
+            rc = eg_pq_reader_next(l->reader, n - at, &rows, err);
+        if (rc == EG_DONE)
+            rc = fail_early(p, v, err);
+        if (rc != EG_OK)
+            break;
+        n_read = rows.n_rows;
+        rc = convert(p, v, &rows, row + at, NULL, (uint8_t *)to + at * eg_vector_width(v), err);
+        if (rc == EG_OK && rows.n_nulls > 0)
+            rc = mark_nulls(b, v, &rows, to, at, err);
+        test_numbers(p, v, to, at, n_read);
+    }
+    return rc;
 }
 
 /* Finds the first and the last of n rows that pass, by the columns that are read first, and
@@ -288,14 +395,11 @@ static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *
                        uint32_t *n_alive) {
     const eg_shard_tests *tests = &p->shared->tests;
     uint8_t *alive = p->set->alive;
-    memset(alive, 1, n);
-    memset(alive + n, 0, EIGHT);
-    for (size_t i = 0; i < tests->n_tests; i++) {
+    for (size_t i = 0; b->nulls != NULL && i < tests->n_tests; i++) {
         const eg_shard_test *t = &tests->tests[i];
         if (t->kind != EG_SHARD_TEST_NUMBERS || (p->first & EG_VECTOR_BIT(t->vector)) == 0)
             continue;
-        eg_shard_test_rows(t, array_of(p, b, t->vector), n, alive);
-        for (uint32_t k = 0; b->nulls != NULL && k < n; k++)
+        for (uint32_t k = 0; k < n; k++)
             alive[k] &= (b->nulls[k] & t->vectors) == 0;
     }
     const uint8_t *first = memchr(alive, 1, n);
@@ -303,7 +407,7 @@ static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *
         return false;
     *lo = (uint32_t)(first - alive);
     *hi = (uint32_t)((const uint8_t *)memrchr(alive, 1, n) - alive);
-    *n_alive = count_ones(alive, n);
+    *n_alive = eg_shard_count(alive, n);
     return true;
 }
 
@@ -311,15 +415,17 @@ static bool find_alive(shard_piece *p, const eg_batch *b, uint32_t n, uint32_t *
 ** front. */
 static void pick_alive(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t hi) {
     eg_shard_readers *set = p->set;
-    uint32_t n = 0;
-    for (uint32_t i = lo; i <= hi; i += 8)
-        for (uint64_t ones = eg_le64(set->alive + i); ones != 0; ones &= ones - 1)
-            set->picks[n++] = (uint16_t)(i + (uint32_t)__builtin_ctzll(ones) / 8);
+    uint32_t n = eg_shard_ones(set->alive, hi + 1, set->picks);
     for (int v = 0; v < EG_N_VECTORS; v++) {
         if ((p->first & EG_VECTOR_BIT(v)) == 0)
             continue;
+        const lane *l = &set->lanes[v];
         void *array = array_of(p, b, (eg_vector)v);
-        eg_pick_rows(array, array, eg_vector_width((eg_vector)v), set->picks, n);
+        size_t width = eg_vector_width((eg_vector)v);
+        if (l->is_late)
+            eg_shard_put_same(array, width, l->codes.number, n);
+        else
+            eg_pick_rows(array, array, width, set->picks, n);
     }
     if (b->nulls != NULL) {
         eg_pick_rows(b->nulls, b->nulls, sizeof *b->nulls, set->picks, n);
@@ -357,8 +463,12 @@ static eg_status fill_all(shard_piece *p, eg_batch *b, eg_vector_set vectors, in
 /* Reads the columns that come first of n rows from p->row on, and leaves in *row and *n
 ** those of them that are to be read, all or those that are picked; none where *n becomes 0. */
 static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n, eg_err *err) {
-    uint32_t lo, hi, n_alive, n_seen = *n;
-    eg_status rc = fill_all(p, b, p->first, p->row, n_seen, err);
+    uint32_t lo, hi, n_alive = 0, n_seen = *n;
+    eg_status rc = EG_OK;
+    memset(p->set->alive, 1, n_seen);
+    for (int v = 0; rc == EG_OK && v < EG_N_VECTORS; v++)
+        if ((p->first & EG_VECTOR_BIT(v)) != 0)
+            rc = fill_tested(p, b, (eg_vector)v, p->row, n_seen, err);
     if (rc != EG_OK)
         return rc;
     p->tried_rows += n_seen;
@@ -368,11 +478,15 @@ static eg_status try_rows(shard_piece *p, eg_batch *b, int64_t *row, uint32_t *n
         *row = p->row + lo;
         *n = hi - lo + 1;
         pick_alive(p, b, lo, hi);
-    } else if (hi - lo < n_seen / 4 * 3) {
-        *row = p->row + lo;
-        *n = hi - lo + 1;
-        shift(p, b, lo, *n);
+    } else {
+        put_late(p, b, n_seen);
+        if (hi - lo < n_seen / 4 * 3) {
+            *row = p->row + lo;
+            *n = hi - lo + 1;
+            shift(p, b, lo, *n);
+        }
     }
+    b->is_passed = p->is_exact && (p->set->n_picked > 0 || (*n > 0 && n_alive == *n));
     p->cut_rows += n_seen - (p->set->n_picked > 0 ? p->set->n_picked : *n);
     return EG_OK;
 }

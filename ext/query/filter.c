@@ -329,10 +329,8 @@ static uint32_t run_each(const test *t, const eg_batch *b, uint16_t *sel, uint32
 }
 
 eg_status eg_filter_run(eg_filter *f, eg_batch *b, eg_err *err) {
-    for (uint32_t i = 0; i < b->n_rows; i++)
-        b->sel[i] = (uint16_t)i;
-    b->n_sel = b->n_rows;
-    for (size_t i = 0; i < f->n_tests && b->n_sel > 0; i++) {
+    eg_batch_select_all(b);
+    for (size_t i = 0; i < f->n_tests && b->n_sel > 0 && !b->is_passed; i++) {
         test *t = &f->tests[i];
         const void *v = eg_batch_array(b, t->vector);
         /* NULL satisfies no comparison, negated or not. */

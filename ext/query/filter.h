@@ -14,8 +14,8 @@ typedef struct eg_filter eg_filter;
 ** narrow vectors into bit maps. EG_NOMEM or EG_OK. */
 eg_status eg_filter_open(const eg_predicate *p, eg_filter **out, eg_err *err);
 
-/* Sets b->sel and b->n_sel. An empty predicate selects every row. EG_NOMEM or EG_OK
-** (dictionary columns keep one answer a code and may grow). */
+/* Sets b->sel and b->n_sel. An empty predicate selects every row, and so does b->is_passed.
+** EG_NOMEM or EG_OK (dictionary columns keep one answer a code and may grow). */
 eg_status eg_filter_run(eg_filter *f, eg_batch *b, eg_err *err);
 
 void eg_filter_close(eg_filter *f);

@@ -31,6 +31,7 @@ PATHS = (
     ("pairs, uint32 shards", "SELECT * FROM netflow_active('{uint32}', 10)"),
     ("pairs, text shards", "SELECT * FROM netflow_active('{text}', 10)"),
     ("sum, text shards", "SELECT sum(bytes) FROM netflow('{text}')"),
+    ("pairs of a port, uint32 shards", "SELECT * FROM netflow_active('{uint32}', 10) WHERE dstport = 53"),
     ("one address, uint32 shards", "SELECT %s FROM netflow('{uint32}') WHERE srcaddr = '%s'" % (COLUMNS, ADDRESS)),
     ("one address, text shards", "SELECT %s FROM netflow('{text}') WHERE srcaddr = '%s'" % (COLUMNS, ADDRESS)),
     ("one minute, text shards", "SELECT count(*), sum(bytes) FROM netflow('{text}') WHERE " + MINUTE),

@@ -90,6 +90,8 @@ static const char *const STATEMENTS[] = {
     "AND protocol = 'TCP' AND start_time >= '2007-07-26 20:00'",
     "SELECT count(*) FROM netflow('$-text') WHERE ip4_in(dstaddr, '10.0.0.0/8') AND exporter > '1'",
     "SELECT * FROM netflow_top('$-uint32', 'srcaddr/24,protocol', 'bytes', 5) WHERE packets > 1",
+    "SELECT * FROM netflow_top('$-uint32', 'srcport', 'bytes', 5) WHERE dstport IN (25, 53, 80, "
+    "110, 443, 8080)",
     "SELECT * FROM netflow_active('$-text', 5)",
     "SELECT * FROM netflow_audit('$-text')",
     "SELECT * FROM netflow_loss('$-uint32')",

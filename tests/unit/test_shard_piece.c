@@ -168,6 +168,9 @@ static void make_table(table *t) {
                                   .is_v2 = rnd(3) == 0,
                                   .has_dictionary = type != SB_TRUTH && rnd(2) == 0,
                                   .n_plain_pages = rnd(4) == 0,
+                                  .code_bits = rnd(3) == 0   ? 8
+                                               : rnd(2) == 0 ? 16
+                                                             : 1,
                                   .has_bounds = type != SB_INT96 && rnd(3) > 0,
                                   .no_null_counts = rnd(4) == 0,
                                   .has_bloom = type != SB_TRUTH && rnd(3) == 0,
