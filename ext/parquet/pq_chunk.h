@@ -59,6 +59,7 @@ typedef struct eg_pq_chunk_data {
     eg_pq_buffer bloom;     /* header and bits; empty without one */
     eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
     const char *extra_key;  /* static; NULL without */
+    size_t extra_head;      /* bytes of extra that the metadata tells of */
     uint32_t bit_width;     /* of codes; private, as are the next three */
     int level;              /* of the data pages */
     eg_pq_buffer scratch, packed;

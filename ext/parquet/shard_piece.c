@@ -256,7 +256,7 @@ static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *m
     lane *l = &p->set->lanes[t->vector];
     eg_status rc = eg_shard_open_entries(p, t->vector, err);
     if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
-        rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
+        rc = eg_shard_keys_decode(&l->keys, err);
         *maybe = rc != EG_OK || eg_shard_test_keys(t, c, &l->keys);
         return rc;
     }
