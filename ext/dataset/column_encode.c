@@ -402,18 +402,6 @@ static eg_status sort_texts(eg_encoder *e, uint32_t n, uint32_t n_entries, eg_ki
 
 /* ---- Columns */
 
-/* Puts the dictionary's entries once more behind the chunk, packed (parquet/shard_keys.h): of
-** dotted addresses, and of numbers where there are many. */
-static eg_status add_keys(const eg_encoder *e, uint32_t n_entries, eg_kind kind, bool dotted,
-                          eg_pq_chunk_data *out, eg_err *err) {
-    bool is_number = kind == EG_KIND_INT && n_entries >= KEY_LEAST_ENTRIES;
-    if (n_entries == 0 || (!is_number && !(kind == EG_KIND_IP4 && dotted)))
-        return EG_OK;
-    if (eg_shard_keys_write(&out->extra, e->entries, n_entries))
-        out->extra_key = EG_DICTIONARY_KEY;
-    return out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
-}
-
 /* The entries as a dictionary of 32 bits. */
 static const void *narrow_entries(eg_encoder *e, uint32_t n_entries) {
     int32_t *narrow = (int32_t *)e->spare;
@@ -509,6 +497,42 @@ static void prepare_number(eg_encoder *e, const column_rows *c, eg_pq_chunk_inpu
     in->dictionary = wide ? e->entries : narrow_entries(e, n_entries);
 }
 
+/* Puts what finds one entry of many behind the chunk: the entries once more, packed
+** (parquet/shard_keys.h), of dotted addresses, and of numbers where there are many; of addresses
+** that are numbers where their parts are in the dictionary (parquet/shard_parts.h). */
+static eg_status add_keys(eg_encoder *e, const eg_pq_chunk_input *in, eg_kind kind, bool dotted,
+                          eg_pq_chunk_data *out, eg_err *err) {
+    uint32_t n_entries = in->n_entries;
+    bool is_number = kind == EG_KIND_INT && n_entries >= KEY_LEAST_ENTRIES;
+    if (n_entries == 0 || (!is_number && kind != EG_KIND_IP4))
+        return EG_OK;
+    if (is_number || dotted) {
+        if (eg_shard_parts_write(&out->extra, out->bytes.n_bytes, e->entries, n_entries,
+                                 &out->extra_head))
+            out->extra_key = EG_PARTS_KEY;
+    } else if (eg_shard_plain_write(&out->extra, out->bytes.data, out->bytes.n_bytes,
+                                    in->dictionary, n_entries)) {
+        out->extra_key = EG_PLAIN_KEY;
+        out->extra_head = out->extra.n_bytes;
+    }
+    return out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
+}
+
+/* Columns that are read whole more often than row by row, for rankings, have pages twice as
+** long: each costs its codec tables of its own. */
+static bool has_long_pages(eg_column column) {
+    return column == EG_COL_PACKETS || column == EG_COL_BYTES;
+}
+
+/* Takes each second page with the one before it. */
+static void pair_pages(eg_encoder *e, eg_pq_chunk_input *in) {
+    uint32_t *starts = (uint32_t *)e->sorted, n = 0;
+    for (uint32_t p = 0; p < in->n_pages; p += 2)
+        starts[n++] = in->page_starts[p];
+    in->page_starts = starts;
+    in->n_pages = n;
+}
+
 eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_order *order,
                            const eg_row_group *group, eg_column column, eg_code_texts texts,
                            const eg_encode_options *options, eg_pq_chunk_data *out, eg_err *err) {
@@ -549,9 +573,11 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
     }
     if (is_one)
         in.codes = NULL;
+    if (has_long_pages(column))
+        pair_pages(e, &in);
     if (rc == EG_OK)
         rc = eg_pq_chunk_encode(&in, e->codec, out, err);
     if (rc == EG_OK)
-        rc = add_keys(e, in.n_entries, about->kind, options->layout.dotted, out, err);
+        rc = add_keys(e, &in, about->kind, options->layout.dotted, out, err);
     return rc;
 }

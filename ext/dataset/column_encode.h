@@ -5,14 +5,16 @@
 **   column                      Parquet type            as
 **   addresses, dotted           STRING                  dictionary; its entries once more as
 **                                                       numbers, see parquet/shard_keys.h
-**   addresses, numbers          INT32 (UINT_32)         dictionary
+**   addresses, numbers          INT32 (UINT_32)         dictionary, its parts told of, see
+**                                                       parquet/shard_parts.h
 **   protocol, exporter, file    STRING                  dictionary
 **   of 8 or 16 bits             INT32 (UINT_8, UINT_16; plain INT32 as schema.def says)
 **                                                       dictionary
 **   duration, packets, bytes    INT32, INT64            dictionary, of too many values as values
 **   times, flow_sequence        TIMESTAMP, INT64        values
 **
-** Values are PLAIN or DELTA_BINARY_PACKED (pq_chunk.h).
+** Values are PLAIN or DELTA_BINARY_PACKED (pq_chunk.h). Pages are those of the row order; of
+** packets and bytes two of them are one.
 */
 #ifndef EG_COLUMN_ENCODE_H
 #define EG_COLUMN_ENCODE_H

@@ -18,7 +18,7 @@ _Static_assert(EG_ROWS_MAX == UINT32_C(1) << EG_ROW_BITS, "a row's number fills 
 #define SAMPLES 4096
 
 const eg_layout eg_layout_default = {
-    .dotted = true, .by_address = true, .n_time_runs = 4, .rows_of_page = 8192};
+    .dotted = true, .by_address = true, .n_time_runs = 4, .rows_of_page = 4096};
 
 /* Floor, also before 1970. */
 static int64_t day_of(int64_t ms) {

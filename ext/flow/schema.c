@@ -94,11 +94,41 @@ static char *put_octet(char *p, unsigned v) {
     return p;
 }
 
+/* Each octet as text with a dot behind it, and how many characters that is. */
+typedef struct octet_text {
+    char text[4];
+    uint8_t n_bytes;
+} octet_text;
+
+#define DIGIT(n) ((char)('0' + (n) % 10))
+#define OCTET(n)                                                                                   \
+    {                                                                                              \
+        {DIGIT((n) >= 100  ? (n) / 100                                                             \
+               : (n) >= 10 ? (n) / 10                                                              \
+                           : (n)),                                                                 \
+         (n) >= 100  ? DIGIT((n) / 10)                                                             \
+         : (n) >= 10 ? DIGIT(n)                                                                    \
+                     : '.',                                                                        \
+         (n) >= 100  ? DIGIT(n)                                                                    \
+         : (n) >= 10 ? '.'                                                                         \
+                     : '\0',                                                                       \
+         (n) >= 100 ? '.' : '\0'},                                                                 \
+            (n) >= 100  ? 4                                                                        \
+            : (n) >= 10 ? 3                                                                        \
+                        : 2                                                                        \
+    }
+#define OCTETS_4(n) OCTET(n), OCTET((n) + 1), OCTET((n) + 2), OCTET((n) + 3)
+#define OCTETS_16(n) OCTETS_4(n), OCTETS_4((n) + 4), OCTETS_4((n) + 8), OCTETS_4((n) + 12)
+#define OCTETS_64(n) OCTETS_16(n), OCTETS_16((n) + 16), OCTETS_16((n) + 32), OCTETS_16((n) + 48)
+static const octet_text octets[256] = {OCTETS_64(0), OCTETS_64(64), OCTETS_64(128), OCTETS_64(192)};
+
+/* Four characters are written of each octet, which is all that there is room for. */
 size_t eg_ip4_format(uint32_t addr, char *out) {
     char *p = out;
     for (int shift = 24; shift >= 0; shift -= 8) {
-        p = put_octet(p, (addr >> shift) & 255);
-        *p++ = '.';
+        const octet_text *o = &octets[(addr >> shift) & 255];
+        memcpy(p, o->text, sizeof o->text);
+        p += o->n_bytes;
     }
     *--p = '\0';
     return (size_t)(p - out);
@@ -394,6 +424,10 @@ static const char *const protocols[256] = {
     [144] = "AGGFRAG",
     [145] = "NSH",
 };
+
+const char *eg_proto_name(uint8_t proto) {
+    return protocols[proto];
+}
 
 size_t eg_proto_format(uint8_t proto, char *out) {
     const char *name = protocols[proto];

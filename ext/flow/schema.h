@@ -87,6 +87,9 @@ size_t eg_time_format(int64_t ms, char *out); /* years 0000 to 9999; clamped out
 size_t eg_proto_format(uint8_t proto, char *out);
 size_t eg_ip6_format(const uint8_t addr[16], char *out); /* RFC 5952 */
 
+/* The keyword that eg_proto_format writes, which is static; NULL where it writes the number. */
+const char *eg_proto_name(uint8_t proto);
+
 /* Parse strictly the canonical form that eg_ip4_format writes (four decimal
 ** numbers 0-255 without leading zeros, nothing around). False if it is not. */
 bool eg_ip4_parse(const char *text, size_t n_bytes, uint32_t *addr);

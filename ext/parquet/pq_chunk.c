@@ -363,6 +363,7 @@ static void clear(eg_pq_chunk_data *c) {
     eg_pq_buffer_clear(&c->bloom);
     eg_pq_buffer_clear(&c->extra);
     c->extra_key = NULL;
+    c->extra_head = 0;
     c->dictionary_bytes = c->uncompressed_bytes = 0;
     c->n_pages = c->n_rows = 0;
     c->has_bounds = c->ascends = c->descends = true;

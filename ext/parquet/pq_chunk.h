@@ -67,6 +67,7 @@ typedef struct eg_pq_chunk_data {
     eg_pq_buffer bloom;     /* header and bits; empty without one */
     eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
     const char *extra_key;  /* static; NULL without */
+    size_t extra_head;      /* bytes of extra that the metadata tells of */
     int level;              /* of the data pages; private, as are the next two */
     eg_pq_buffer scratch, packed;
 } eg_pq_chunk_data;

@@ -186,8 +186,8 @@ static eg_status keep_extra(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_pq_ch
     if (c->extra_key == NULL)
         return EG_OK;
     char text[64];
-    int n = snprintf(text, sizeof text, "%lld %zu %u", (long long)w->n_bytes, c->extra.n_bytes,
-                     libdeflate_crc32(0, c->extra.data, c->extra.n_bytes));
+    int n = snprintf(text, sizeof text, "%lld %zu %u", (long long)w->n_bytes, c->extra_head,
+                     libdeflate_crc32(0, c->extra.data, c->extra_head));
     eg_pq_key_value *kv;
     eg_status rc = take(w, 1, sizeof *kv, (void **)&kv, err);
     if (rc == EG_OK)

@@ -7,7 +7,7 @@
 **
 ** A chunk's extra bytes belong to nobody in Parquet's terms and are passed over by
 ** other readers; the chunk's key-value metadata tells where they are: extra_key =
-** "offset length crc32".
+** "offset length crc32", of the first extra_head of them.
 **
 ** The file is written forward only, with write(2). Every byte but the chunks'
 ** is kept in memory until the end: some 100 bytes a page.

@@ -739,10 +739,13 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
         uint32_t code = v->values.codes[i];
         if (code != last) {
             if (k->all == NULL && k->n_found++ > k->n_entries / FOUND_PART) {
-                eg_status rc = eg_shard_keys_decode(k, s->file, err);
+                eg_status rc = eg_shard_keys_decode(k, err);
                 if (rc != EG_OK)
                     return rc;
             }
+            eg_status rc = eg_shard_keys_need(k, code, err);
+            if (rc != EG_OK)
+                return rc;
             if (!eg_shard_keys_at(k, code, &key))
                 return eg_fail(err, EG_CORRUPT, -1,
                                "%s: column %s, row %lld: a key that is not the dictionary's",
@@ -775,6 +778,9 @@ static void convert_only(size_t width, const eg_pq_vector *v, const eg_shard_onl
     default:
         ONLY(int64_t)
     }
+    for (uint32_t i = 0; v->valid != NULL && i < v->n_rows; i++)
+        if (!v->valid[i])
+            store(out, width, i, 0);
 }
 
 /* Value by value; one like that before it is not translated again. */
@@ -815,7 +821,7 @@ eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg
                            void *out, eg_err *err) {
     if (s->rows->has_codes && s->map != NULL)
         return convert_codes(c, s, out, err);
-    if (s->rows->has_codes && s->only != NULL && s->rows->n_nulls == 0) {
+    if (s->rows->has_codes && s->only != NULL) {
         convert_only(eg_vector_width(c->vector), s->rows, s->only, out);
         return EG_OK;
     }

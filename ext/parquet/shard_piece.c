@@ -260,11 +260,12 @@ static eg_status look_up_entries(shard_piece *p, const eg_shard_test *t, bool *m
     if (rc == EG_OK && l->has_keys && eg_shard_test_is_one(t)) {
         uint32_t entry;
         int64_t key = eg_shard_key_of_number(c, t->spans[0].lo);
-        *maybe = eg_shard_keys_find(&l->keys, key, &entry) != EG_DONE; /* damage is told by rows */
+        /* Damage is told by rows. */
+        *maybe = eg_shard_keys_find(&l->keys, key, &entry, err) != EG_DONE;
         return EG_OK;
     }
     if (rc == EG_OK && l->has_keys && t->kind == EG_SHARD_TEST_NUMBERS) {
-        rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
+        rc = eg_shard_keys_decode(&l->keys, err);
         *maybe = rc != EG_OK || eg_shard_test_keys(t, c, &l->keys);
         return rc;
     }

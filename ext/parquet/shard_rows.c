@@ -35,11 +35,32 @@ static eg_status target_of(shard_piece *p, const eg_batch *b, eg_vector v, void 
     return *out != NULL ? EG_OK : eg_fail_nomem(err, "a column");
 }
 
-/* Where the predicate takes one number of a vector only, and keys tell its code, rows need no more
-** than a look at theirs: those of other codes fail, whatever they are. */
+/* The entry of a dictionary that is a number, by its keys or by its parts. EG_DONE where none is;
+** EG_UNSUPPORTED, without a message, where neither can tell. */
+static eg_status find_entry(shard_piece *p, eg_vector v, int64_t number, uint32_t *entry,
+                            eg_err *err) {
+    const eg_shard_column *c = &p->file->columns[v];
+    lane *l = &p->set->lanes[v];
+    if (l->has_keys)
+        return eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), entry, err);
+    if (c->form != EG_SHARD_U32 || c->about->type != EG_PQ_INT32 || l->n_entries == 0)
+        return EG_UNSUPPORTED;
+    eg_shard_parts *parts = &l->keys.parts;
+    int64_t before = parts->bytes_read;
+    eg_status rc = eg_shard_parts_read(parts, p->file->pq, p->group, c->column, EG_PLAIN_KEY,
+                                       l->n_entries, err);
+    if (rc == EG_DONE)
+        return EG_UNSUPPORTED;
+    if (rc == EG_OK)
+        rc = eg_shard_plain_find(parts, number, entry, err);
+    l->keys.bytes_read += parts->bytes_read - before;
+    return rc;
+}
+
+/* Where the predicate takes one number of a vector only, and its code can be found, rows need no
+** more than a look at theirs: those of other codes fail, whatever they are. */
 static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
     const eg_shard_tests *tests = &p->shared->tests;
-    const eg_shard_column *c = &p->file->columns[v];
     lane *l = &p->set->lanes[v];
     for (size_t i = 0; i < tests->n_tests; i++) {
         const eg_shard_test *t = &tests->tests[i];
@@ -47,14 +68,11 @@ static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
             continue;
         int64_t number = t->spans[0].lo;
         l->only = (eg_shard_only){.number = number, .other = number ^ 1};
-        eg_status rc =
-            eg_shard_keys_find(&l->keys, eg_shard_key_of_number(c, number), &l->only.code);
+        eg_status rc = find_entry(p, v, number, &l->only.code, err);
         if (rc == EG_DONE)
             l->only.code = UINT32_MAX;
-        l->is_only = rc != EG_CORRUPT;
-        return l->is_only ? EG_OK
-                          : eg_pq_chunk_fail(p->file->pq, p->group, c->column, rc, -1,
-                                             "keys that are not those of the dictionary", err);
+        l->is_only = rc == EG_OK || rc == EG_DONE;
+        return l->is_only || rc == EG_UNSUPPORTED ? EG_OK : rc;
     }
     return EG_OK;
 }
@@ -63,27 +81,25 @@ static eg_status find_only(shard_piece *p, eg_vector v, eg_err *err) {
 ** where there are rows enough. */
 static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
+    const eg_shard_column *c = &p->file->columns[v];
     eg_status rc = eg_shard_open_entries(p, v, err);
-    if (rc == EG_OK && !l->has_keys)
-        rc = eg_shard_open_dictionary(p, v, err);
-    if (rc != EG_OK || !l->has_dictionary)
+    if (rc == EG_OK && l->has_dictionary)
+        rc = find_only(p, v, err);
+    if (rc != EG_OK || !l->has_dictionary || l->is_only)
         return rc;
     int64_t n_left = 0;
     for (size_t i = p->at_range; i < p->n_ranges; i++)
         n_left += p->ranges[i].end - p->ranges[i].first;
     l->is_mapped = n_left / 2 >= l->n_entries;
-    const eg_shard_column *c = &p->file->columns[v];
     if (l->has_keys) {
-        rc = find_only(p, v, err);
-        if (rc == EG_OK && l->is_mapped && !l->is_only)
-            rc = eg_shard_keys_decode(&l->keys, eg_pq_file_name(p->file->pq), err);
-        if (rc == EG_OK && l->is_mapped && !l->is_only)
-            rc = eg_shard_map_fill_keys(&l->map, c, &l->keys, err);
-        l->is_mapped &= !l->is_only;
-        return rc;
+        if (l->is_mapped)
+            rc = eg_shard_keys_decode(&l->keys, err);
+        return rc == EG_OK && l->is_mapped ? eg_shard_map_fill_keys(&l->map, c, &l->keys, err) : rc;
     }
-    return l->is_mapped ? eg_shard_map_fill(&l->map, c, l->dictionary, &p->shared->texts, err)
-                        : EG_OK;
+    rc = eg_shard_open_dictionary(p, v, err);
+    return rc == EG_OK && l->is_mapped
+               ? eg_shard_map_fill(&l->map, c, l->dictionary, &p->shared->texts, err)
+               : rc;
 }
 
 /* Tests the entries of a lane that is mapped, where its rows are read first. Entries that are wrong

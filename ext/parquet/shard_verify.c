@@ -11,6 +11,7 @@
 #include "parquet/pq_encoding.h"
 #include "parquet/pq_reader.h"
 #include "parquet/shard_keys.h"
+#include "parquet/shard_parts.h"
 
 #define SLICE_ROWS 8192
 #define HASH_BLOCK (1 << 20)
@@ -99,13 +100,27 @@ static eg_status check_keys(verifier *v, eg_err *err) {
     eg_status rc = eg_shard_keys_read(&v->keys, v->file, v->group, v->number,
                                       v->dictionary->n_entries, INT64_MIN, INT64_MAX, err);
     if (rc == EG_OK)
-        rc = eg_shard_keys_decode(&v->keys, eg_pq_file_name(v->file), err);
+        rc = eg_shard_keys_decode(&v->keys, err);
     for (uint32_t i = 0; rc == EG_OK && i < v->dictionary->n_entries; i++) {
         int64_t key;
         if (!key_of_entry(v, i, &key) || v->keys.first + v->keys.all[i] != key)
             rc = fail(v, "a key is not that of the dictionary's entry", err);
     }
     return rc == EG_DONE ? EG_OK : rc;
+}
+
+/* Holds the parts of a dictionary that are in its own page against the entries. */
+static eg_status check_plain(verifier *v, eg_err *err) {
+    eg_shard_parts *p = &v->keys.parts;
+    if (v->dictionary == NULL || v->dictionary->n_entries == 0)
+        return EG_OK;
+    eg_status rc = eg_shard_parts_read(p, v->file, v->group, v->number, EG_PLAIN_KEY,
+                                       v->dictionary->n_entries, err);
+    if (rc != EG_OK)
+        return rc == EG_DONE ? EG_OK : rc;
+    if (v->column->type != EG_PQ_INT32)
+        return fail(v, "parts of a dictionary that is not of INT32", err);
+    return eg_shard_plain_check(p, v->dictionary->values.any, err);
 }
 
 /* ---- Values and their bounds ---------------------------------------------- */
@@ -219,6 +234,8 @@ static eg_status check_chunk(verifier *v, eg_err *err) {
         rc = check_bloom(v, err);
     if (rc == EG_OK)
         rc = check_keys(v, err);
+    if (rc == EG_OK)
+        rc = check_plain(v, err);
     if (rc == EG_OK &&
         (rc = eg_pq_index_open(v->file, v->group, v->number, &index, err)) == EG_DONE)
         rc = EG_OK;

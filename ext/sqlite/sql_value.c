@@ -1,5 +1,5 @@
-/* See the header. Texts are handed over as SQLITE_TRANSIENT: SQLite keeps them
-** beyond the next row. */
+/* See the header. Texts are handed over as SQLITE_TRANSIENT, for SQLite keeps them beyond the
+** next row; but for keywords, which are there as long as this code is. */
 #include "sqlite/sql_value.h"
 
 #include <string.h>
@@ -45,6 +45,10 @@ void eg_sql_result_number(sqlite3_context *ctx, eg_column col, int64_t number,
         n_bytes = eg_time_format(number, scratch);
         break;
     case EG_KIND_PROTO:
+        if (eg_proto_name((uint8_t)number) != NULL) {
+            sqlite3_result_text(ctx, eg_proto_name((uint8_t)number), -1, SQLITE_STATIC);
+            return;
+        }
         n_bytes = eg_proto_format((uint8_t)number, scratch);
         break;
     case EG_KIND_TEXT:

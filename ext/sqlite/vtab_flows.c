@@ -44,10 +44,11 @@ typedef struct flows_table {
     char *source;     /* given with CREATE VIRTUAL TABLE, else NULL */
 } flows_table;
 
-/* A column of numbers in the current batch that has no NULL there. */
+/* A column of the current batch that is one vector's numbers and has no NULL there. */
 typedef struct plain_column {
     const void *numbers; /* NULL: not such a one */
     size_t width;
+    bool is_text; /* they are shown as texts */
 } plain_column;
 
 typedef struct flows_cursor {
@@ -207,16 +208,17 @@ static int flows_close(sqlite3_vtab_cursor *cursor) {
     return SQLITE_OK;
 }
 
-/* Finds the columns that are numbers in arrays and no more: xColumn need not ask each time. */
+/* Finds the columns that are numbers in arrays: xColumn need not ask each time. */
 static void find_plain(flows_cursor *c) {
     for (int column = 0; column < N_TABLE_COLUMNS; column++) {
         if (((c->used >> column) & 1) == 0 || !is_schema_column(column))
             continue;
         eg_column col = schema_column(column);
         const eg_column_info *about = eg_column_about(col);
-        bool is_plain = about->kind == EG_KIND_INT && c->batch->nulls == NULL;
+        bool is_plain =
+            about->kind != EG_KIND_EST && about->kind != EG_KIND_TEXT && c->batch->nulls == NULL;
         c->plain[col] = (plain_column){is_plain ? eg_batch_array(c->batch, about->vector) : NULL,
-                                       eg_vector_width(about->vector)};
+                                       eg_vector_width(about->vector), about->kind != EG_KIND_INT};
     }
 }
 
@@ -357,6 +359,19 @@ static int flows_eof(sqlite3_vtab_cursor *cursor) {
     return ((flows_cursor *)cursor)->batch == NULL;
 }
 
+static int64_t plain_number(const plain_column *plain, uint32_t row) {
+    switch (plain->width) {
+    case 8:
+        return ((const int64_t *)plain->numbers)[row];
+    case 4:
+        return ((const uint32_t *)plain->numbers)[row];
+    case 2:
+        return ((const uint16_t *)plain->numbers)[row];
+    default:
+        return ((const uint8_t *)plain->numbers)[row];
+    }
+}
+
 static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
     const flows_cursor *c = (const flows_cursor *)cursor;
     if (is_schema_column(column)) {
@@ -365,14 +380,10 @@ static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
         uint32_t row = c->batch->sel[c->at];
         if (plain->numbers == NULL)
             eg_sql_result(ctx, c->batch, col, row);
-        else if (plain->width == 8)
-            sqlite3_result_int64(ctx, ((const int64_t *)plain->numbers)[row]);
-        else if (plain->width == 4)
-            sqlite3_result_int64(ctx, ((const uint32_t *)plain->numbers)[row]);
-        else if (plain->width == 2)
-            sqlite3_result_int64(ctx, ((const uint16_t *)plain->numbers)[row]);
+        else if (plain->is_text)
+            eg_sql_result_number(ctx, col, plain_number(plain, row), NULL);
         else
-            sqlite3_result_int64(ctx, ((const uint8_t *)plain->numbers)[row]);
+            sqlite3_result_int64(ctx, plain_number(plain, row));
     } else if (column == SOURCE_COLUMN)
         sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
     return SQLITE_OK;

@@ -85,6 +85,8 @@ static const char *const STATEMENTS[] = {
     "SELECT * FROM netflow_parquet('$-uint32/year=*/*/*/*.parquet')",
     "SELECT * FROM netflow('$-text') WHERE srcaddr = (SELECT min(srcaddr) FROM "
     "netflow_pcap('$/plain.pcap')) OR dstport = 53",
+    "SELECT * FROM netflow('$-uint32') WHERE srcaddr = (SELECT min(srcaddr) FROM "
+    "netflow_pcap('$/plain.pcap')) OR dstport = 53",
     "SELECT count(*), sum(bytes) FROM netflow('$-text') WHERE srcaddr IN ('122.166.0.1', "
     "'1.2.3.4') "
     "AND protocol = 'TCP' AND start_time >= '2007-07-26 20:00'",

@@ -1,6 +1,7 @@
-/* Claims of dataset/column_encode.h: whichever way a column gets its codes (see the table there,
-** and column_encode.c), its rows are read back in stored order, from a dictionary in order; a
-** column of one value takes a few bytes a page. */
+/* Claims of dataset/column_encode.h and parquet/shard_parts.h: whichever way a column gets its
+** codes (see the table there, and column_encode.c), its rows are read back in stored order, from a
+** dictionary in order; a column of one value takes a few bytes a page; an address is found by a
+** part of the dictionary. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "codec_fixture.h"
@@ -18,6 +20,7 @@
 #include "light.h"
 #include "parquet/pq_reader.h"
 #include "parquet/pq_writer.h"
+#include "parquet/shard_source.h"
 #include "parquet/shard_verify.h"
 
 #define MAX_ROWS 600000
@@ -95,11 +98,12 @@ static void assert_value(const eg_pq_vector *v, const eg_pq_dictionary *d, uint3
     }
 }
 
-/* Encodes a column, reads it back, and says how many entries its dictionary has; 0 without. */
-static uint32_t round_trip(uint32_t n, eg_column column, uint64_t n_values, bool dotted,
-                           size_t *n_bytes) {
+/* A file of one column, whose schema and path are given back; its descriptor. Verified: checksums,
+** bounds, Bloom filter, keys are all as the values are. */
+static int make_file(uint32_t n, eg_column column, uint64_t n_values, bool dotted, size_t *n_bytes,
+                     eg_pq_schema_element schema[2], char path[LINE]) {
     const eg_column_info *about = eg_column_about(column);
-    eg_pq_schema_element all[EG_N_COLUMNS + 1], schema[2];
+    eg_pq_schema_element all[EG_N_COLUMNS + 1];
     eg_column columns[EG_N_COLUMNS];
     eg_encode_options options = {
         .layout = eg_layout_default, .compression = EG_PQ_ZSTD, .level = EG_PQ_LEVEL_CODES};
@@ -124,23 +128,33 @@ static uint32_t round_trip(uint32_t n, eg_column column, uint64_t n_values, bool
     schema[1] = all[place + 1];
 
     eg_pq_writer *w;
-    eg_pq_file *f;
-    eg_pq_reader *r;
-    eg_pq_vector v;
     eg_shard_facts facts;
     const eg_pq_chunk_data *chunks[] = {&data};
-    const eg_pq_dictionary *d = NULL;
-    uint32_t row = 0, n_entries = 0;
-    char path[64];
     int fd = memfd_create("column.parquet", MFD_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    snprintf(path, LINE, "/proc/self/fd/%d", fd);
     assert_int_equal(eg_pq_writer_open(fd, path, schema, 2, "test", &w, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, &err), EG_OK);
     assert_int_equal(eg_pq_writer_finish(w, NULL, 0, &err), EG_OK);
     eg_pq_writer_close(w);
-    /* Checksums, bounds, Bloom filter, keys: all as the values are. */
+    eg_pq_chunk_free(&data);
     if (eg_shard_verify(path, (eg_poll){0}, &facts, &err) != EG_OK)
         fail_msg("%s", err.msg);
+    return fd;
+}
+
+/* Encodes a column, reads it back, and says how many entries its dictionary has; 0 without. */
+static uint32_t round_trip(uint32_t n, eg_column column, uint64_t n_values, bool dotted,
+                           size_t *n_bytes) {
+    const eg_column_info *about = eg_column_about(column);
+    eg_pq_schema_element schema[2];
+    char path[LINE];
+    int fd = make_file(n, column, n_values, dotted, n_bytes, schema, path);
+    eg_pq_file *f;
+    eg_pq_reader *r;
+    eg_pq_vector v;
+    eg_err err = {.msg = ""};
+    const eg_pq_dictionary *d = NULL;
+    uint32_t row = 0, n_entries = 0;
     assert_int_equal(eg_pq_file_open_fd(fd, "column.parquet", &f, &err), EG_OK);
     assert_int_equal(eg_pq_reader_open(f, 0, 0, codec, &r, NULL), EG_OK);
     eg_status rc = eg_pq_reader_dictionary(r, &d, NULL);
@@ -157,7 +171,6 @@ static uint32_t round_trip(uint32_t n, eg_column column, uint64_t n_values, bool
     assert_int_equal(row, n);
     eg_pq_reader_close(r);
     eg_pq_file_close(f);
-    eg_pq_chunk_free(&data);
     return n_entries;
 }
 
@@ -222,6 +235,83 @@ static void numbers_without_a_dictionary_are_values(void **state) {
     assert_int_equal(round_trip(40000, EG_COL_PACKETS, UINT64_C(1) << 40, true, &n_bytes), 0);
 }
 
+/* How many rows of a file have a number in its one column, and what a scan for them reads. */
+static uint32_t count_rows(const char *path, eg_column column, int64_t number, int64_t *n_read) {
+    const eg_column_info *about = eg_column_about(column);
+    eg_predicate where = {0};
+    eg_shard_list list = {0};
+    eg_shard *shard;
+    eg_source *source;
+    eg_piece *piece;
+    eg_batch b = {0};
+    eg_scan_stats stats = {0};
+    eg_scan_spec spec = {.vectors = EG_VECTOR_BIT(about->vector), .where = &where};
+    uint32_t n_found = 0;
+    assert_int_equal(eg_predicate_range(&where, column, number, number, false, NULL), EG_OK);
+    assert_int_equal(eg_intern_open(&spec.texts, NULL), EG_OK);
+    assert_int_equal(eg_shard_list_add(&list, path, &shard, NULL), EG_OK);
+    assert_int_equal(eg_batch_open(&b, spec.vectors, spec.texts, NULL), EG_OK);
+    assert_int_equal(eg_shard_source_open(&list, &spec, &source, NULL), EG_OK);
+    while (source->ops->next_piece(source, &piece, NULL) == EG_OK) {
+        while (piece->ops->next(piece, &b, NULL) == EG_OK)
+            for (uint32_t i = 0; i < b.n_rows; i++)
+                n_found += eg_batch_number(&b, column, i) == number;
+        piece->ops->close(piece, &stats);
+    }
+    source->ops->close(source, &stats);
+    eg_batch_close(&b);
+    eg_intern_close(spec.texts);
+    eg_predicate_clear(&where);
+    *n_read = stats.bytes_read;
+    return n_found;
+}
+
+/* All rows of one source address, of many, for the bytes of a few pages and a part. */
+static void one_address_of_many_is_found_without_the_dictionary(void **state) {
+    (void)state;
+    for (int dotted = 0; dotted < 2; dotted++) {
+        size_t n_bytes;
+        eg_pq_schema_element schema[2];
+        char path[LINE];
+        int64_t n_read;
+        int fd = make_file(100000, EG_COL_SRCADDR, 50000, dotted, &n_bytes, schema, path);
+        for (uint32_t k = 0; k < 100000; k += 9999) {
+            uint32_t addr = rows.v.SRCADDR[k], expected = 0;
+            for (uint32_t i = 0; i < 100000; i++)
+                expected += rows.v.SRCADDR[i] == addr;
+            assert_int_equal(count_rows(path, EG_COL_SRCADDR, addr, &n_read), expected);
+            assert_true(n_read < (int64_t)n_bytes / 3); /* most is the dictionary */
+        }
+        /* None that is absent, whether the Bloom filter says so or the dictionary. */
+        for (uint32_t addr = 1; addr < 100; addr++)
+            assert_int_equal(count_rows(path, EG_COL_SRCADDR, addr, &n_read), 0);
+        close(fd);
+    }
+}
+
+/* Counters are read whole by rankings: twice as many rows share the cost of a page. */
+static void counters_have_pages_of_twice_the_rows(void **state) {
+    (void)state;
+    static const eg_column columns[] = {EG_COL_SRCADDR, EG_COL_BYTES, EG_COL_PACKETS};
+    uint32_t n_pages[3];
+    for (int c = 0; c < 3; c++) {
+        size_t n_bytes;
+        eg_pq_schema_element schema[2];
+        char path[LINE];
+        eg_pq_file *f;
+        eg_pq_index index;
+        int fd = make_file(100000, columns[c], 1000, true, &n_bytes, schema, path);
+        assert_int_equal(eg_pq_file_open_fd(fd, path, &f, NULL), EG_OK);
+        assert_int_equal(eg_pq_index_open(f, 0, 0, &index, NULL), EG_OK);
+        n_pages[c] = index.n_pages;
+        eg_pq_index_close(&index);
+        eg_pq_file_close(f);
+    }
+    assert_int_equal(n_pages[0], order.groups[0].n_pages);
+    assert_int_equal(n_pages[1], (n_pages[0] + 1) / 2);
+    assert_int_equal(n_pages[2], (n_pages[0] + 1) / 2);
+}
+
 static int open_all(void **state) {
     if (eg_rows_open(&rows, NULL) != EG_OK || eg_encoder_open(&encoder, NULL) != EG_OK)
         return -1;
@@ -241,6 +331,8 @@ int main(void) {
         cmocka_unit_test(addresses_beyond_all_tables_come_back),
         cmocka_unit_test(a_column_of_one_value_is_a_few_bytes_a_page),
         cmocka_unit_test(numbers_without_a_dictionary_are_values),
+        cmocka_unit_test(one_address_of_many_is_found_without_the_dictionary),
+        cmocka_unit_test(counters_have_pages_of_twice_the_rows),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,13 @@ static void ip4_texts_round_trip(void **state) {
         assert_int_equal(n, strlen(text));
         assert_true(eg_ip4_parse(text, n, &back));
         assert_int_equal(back, addrs[i]);
+    }
+    for (uint32_t v = 0; v < 256; v++) { /* each octet in each place */
+        char text[EG_IP4_TEXT_MAX], expected[40];
+        uint32_t addr = v << 24 | (255 - v) << 16 | (v ^ 100) << 8 | (v ^ 15);
+        snprintf(expected, sizeof expected, "%u.%u.%u.%u", v, 255 - v, v ^ 100, v ^ 15);
+        assert_int_equal(eg_ip4_format(addr, text), strlen(expected));
+        assert_string_equal(text, expected);
     }
 }
 
@@ -160,6 +168,11 @@ static void protocols_have_iana_keywords_or_numbers(void **state) {
         assert_true(n < EG_PROTO_TEXT_MAX);
         assert_true(eg_proto_parse(text, n, &back));
         assert_int_equal(back, p);
+        const char *name = eg_proto_name((uint8_t)p);
+        if (name != NULL)
+            assert_string_equal(name, text);
+        else
+            assert_int_equal(strtol(text, NULL, 10), p);
     }
     uint8_t p;
     assert_true(eg_proto_parse("tcp", 3, &p));

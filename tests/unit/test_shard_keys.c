@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <libdeflate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,9 @@
 
 static int made; /* descriptor of the file made last, open as long as the file */
 
-/* A file of one text column, 10.0.0.1, 10.0.0.2, 9.9.9.9, with `extra` behind its chunk and, where
-** say is not NULL, the metadata changed to it (no longer than it was). */
-static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, const char *say) {
+/* The chunk of a text column, 10.0.0.1, 10.0.0.2, 9.9.9.9. */
+static void encode(eg_pq_chunk_data *data) {
     static const char *const texts[N_ENTRIES] = {"10.0.0.1", "10.0.0.2", "9.9.9.9"};
-    static const eg_pq_schema_element schema[2] = {
-        {.repetition = -1, .name = {(const uint8_t *)"s", 1}, .n_children = 1, .converted = -1},
-        {.has_type = true,
-         .type = EG_PQ_BYTE_ARRAY,
-         .name = {(const uint8_t *)"srcaddr", 7},
-         .converted = EG_PQ_CONVERTED_UTF8,
-         .logical = {.id = EG_PQ_LOGICAL_ID_STRING}}};
     eg_pq_bytes values[N_ENTRIES];
     uint32_t codes[N_ENTRIES] = {2, 0, 1}, starts[1] = {0};
     for (int i = 0; i < N_ENTRIES; i++)
@@ -44,14 +37,37 @@ static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, cons
                             .dictionary = values,
                             .n_entries = N_ENTRIES,
                             .compression = EG_PQ_UNCOMPRESSED};
+    assert_int_equal(eg_pq_chunk_encode(&in, codec, data, NULL), EG_OK);
+}
+
+static size_t chunk_bytes(void) {
+    eg_pq_chunk_data data = {0};
+    encode(&data);
+    size_t n = data.bytes.n_bytes;
+    eg_pq_chunk_free(&data);
+    return n;
+}
+
+/* A file of that column with `extra` behind its chunk, which n_head bytes of it are told of, and,
+** where say is not NULL, the metadata changed to it (no longer than it was). */
+static eg_pq_file *make_of(const char *key, const void *extra, size_t n_extra, size_t n_head,
+                           const char *say) {
+    static const eg_pq_schema_element schema[2] = {
+        {.repetition = -1, .name = {(const uint8_t *)"s", 1}, .n_children = 1, .converted = -1},
+        {.has_type = true,
+         .type = EG_PQ_BYTE_ARRAY,
+         .name = {(const uint8_t *)"srcaddr", 7},
+         .converted = EG_PQ_CONVERTED_UTF8,
+         .logical = {.id = EG_PQ_LOGICAL_ID_STRING}}};
     eg_pq_chunk_data data = {0};
     const eg_pq_chunk_data *chunks[1] = {&data};
     eg_pq_writer *w;
     eg_pq_file *f;
     int fd = memfd_create("keys.parquet", MFD_CLOEXEC);
-    assert_int_equal(eg_pq_chunk_encode(&in, codec, &data, NULL), EG_OK);
+    encode(&data);
     eg_pq_buffer_put(&data.extra, extra, n_extra);
     data.extra_key = key;
+    data.extra_head = n_head;
     assert_int_equal(eg_pq_writer_open(fd, "keys.parquet", schema, 2, "test", &w, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_finish(w, NULL, 0, NULL), EG_OK);
@@ -60,10 +76,10 @@ static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, cons
         static char file[1 << 16];
         ssize_t n = pread(fd, file, sizeof file, 0);
         char now[64];
-        char *at = memmem(file, (size_t)n, EG_DICTIONARY_KEY, strlen(EG_DICTIONARY_KEY));
+        char *at = memmem(file, (size_t)n, key, strlen(key));
         assert_non_null(at);
         /* Behind the key: the value's field header and its length. */
-        at += strlen(EG_DICTIONARY_KEY) + 1;
+        at += strlen(key) + 1;
         size_t length = (uint8_t)*at++;
         assert_true(length < sizeof now);
         memset(now, '0', sizeof now); /* in front, where they change nothing */
@@ -77,9 +93,14 @@ static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, cons
     return f;
 }
 
+static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, const char *say) {
+    return make_of(key, extra, n_extra, n_extra, say);
+}
+
+/* As older shards have them. */
 static void keys_of(eg_pq_buffer *out, const int64_t *keys, size_t n) {
     *out = (eg_pq_buffer){0};
-    assert_true(eg_shard_keys_write(out, keys, (uint32_t)n));
+    assert_true(eg_shard_keys_write(out, keys, (uint32_t)n, EG_KEYS_STEP_OLDER));
 }
 
 static eg_status read_keys(const char *key, const int64_t *keys, size_t n, const char *say,
@@ -105,15 +126,16 @@ static void assert_keys(eg_shard_keys *k, const int64_t *keys, uint32_t n) {
         for (uint32_t i = 0; i < n; i++) {
             int64_t key;
             uint32_t entry;
+            assert_int_equal(eg_shard_keys_need(k, i, NULL), EG_OK);
             assert_true(eg_shard_keys_at(k, i, &key));
             assert_int_equal(key, keys[i]);
-            assert_int_equal(eg_shard_keys_find(k, keys[i], &entry), EG_OK);
+            assert_int_equal(eg_shard_keys_find(k, keys[i], &entry, NULL), EG_OK);
             assert_int_equal(entry, i);
             bool next_is_one = i + 1 < n && keys[i + 1] == keys[i] + 1;
-            assert_int_equal(eg_shard_keys_find(k, keys[i] + 1, &entry),
+            assert_int_equal(eg_shard_keys_find(k, keys[i] + 1, &entry, NULL),
                              next_is_one ? EG_OK : EG_DONE);
         }
-        assert_int_equal(eg_shard_keys_decode(k, "a file", NULL), EG_OK);
+        assert_int_equal(eg_shard_keys_decode(k, NULL), EG_OK);
     }
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(k->first + k->all[i], keys[i]);
@@ -127,7 +149,6 @@ static void keys_are_read_as_written(void **state) {
     assert_int_equal(read_keys(EG_DICTIONARY_KEY, keys, N_ENTRIES, NULL, N_ENTRIES, &k, NULL),
                      EG_OK);
     assert_int_equal(k.first, keys[0]);
-    assert_int_equal(k.last, keys[N_ENTRIES - 1]);
     assert_keys(&k, keys, N_ENTRIES);
     assert_true(k.bytes_read > 0);
     eg_shard_keys_close(&k);
@@ -163,7 +184,7 @@ static void keys_that_span_more_than_32_bits_are_not_written(void **state) {
     (void)state;
     const int64_t keys[2] = {-1, UINT32_MAX};
     eg_pq_buffer out = {0};
-    assert_false(eg_shard_keys_write(&out, keys, 2));
+    assert_false(eg_shard_keys_write(&out, keys, 2, EG_KEYS_STEP));
     assert_int_equal(out.n_bytes, 0);
 }
 
@@ -183,7 +204,7 @@ static void a_wrong_anchor_is_found(void **state) {
     assert_false(eg_shard_keys_at(&k, 3, &key));
     assert_false(eg_shard_keys_at(&k, 64, &key));
     assert_false(eg_shard_keys_at(&k, 100, &key));
-    assert_int_equal(eg_shard_keys_decode(&k, "a file", &err), EG_CORRUPT);
+    assert_int_equal(eg_shard_keys_decode(&k, &err), EG_CORRUPT);
     assert_non_null(strstr(err.msg, "keys that are not those of the dictionary"));
     eg_pq_file_close(f);
     eg_pq_buffer_free(&extra);
@@ -271,6 +292,187 @@ static void a_changed_byte_of_the_keys_is_refused(void **state) {
     eg_pq_buffer_free(&extra);
 }
 
+/* ---- in parts ----------------------------------------------------------- */
+
+#define MANY 50000
+
+static int64_t many[MANY];
+
+static void make_many(int64_t step) {
+    uint32_t seed = 7;
+    for (uint32_t i = 0; i < MANY; i++) {
+        seed = seed * 1664525 + 1013904223;
+        many[i] = (i > 0 ? many[i - 1] : 1000) + 2 + (seed >> 8) % step;
+    }
+}
+
+/* A file with the first n of many keys in parts. */
+static eg_pq_file *make_parts(uint32_t n, eg_pq_buffer *extra, size_t *n_head) {
+    *extra = (eg_pq_buffer){0};
+    assert_true(eg_shard_parts_write(extra, chunk_bytes(), many, n, n_head));
+    return make_of(EG_PARTS_KEY, extra->data, extra->n_bytes, *n_head, NULL);
+}
+
+/* Of each number of entries around the ends of parts, anchors and blocks. */
+static void parts_of_keys_are_read_as_written(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1,    2,    32,   33,   34,   65,   128,  129,  130,   1000,
+                                     4095, 4096, 4097, 4098, 4129, 4225, 8192, 8193, 12345, MANY};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int64_t step = 1; step < 100000; step *= 40) {
+            uint32_t n = sizes[s];
+            eg_pq_buffer extra;
+            eg_shard_keys k = {0};
+            size_t n_head;
+            make_many(step);
+            eg_pq_file *f = make_parts(n, &extra, &n_head);
+            assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, n, 1000, many[n - 1], NULL), EG_OK);
+            assert_keys(&k, many, n);
+            /* All at once, and a key that is more than it may be. */
+            assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, n, 1000, many[n - 1] - 1, NULL),
+                             EG_OK);
+            assert_int_equal(eg_shard_keys_decode(&k, NULL), EG_CORRUPT);
+            eg_pq_file_close(f);
+            eg_pq_buffer_free(&extra);
+            eg_shard_keys_close(&k);
+        }
+}
+
+/* What parts are for: one key of many costs the bytes of its part. */
+static void one_key_of_many_is_found_by_its_part(void **state) {
+    (void)state;
+    eg_pq_buffer extra;
+    eg_shard_keys k = {0};
+    size_t n_head;
+    uint32_t entry;
+    int64_t key;
+    make_many(9000);
+    eg_pq_file *f = make_parts(MANY, &extra, &n_head);
+    assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, MANY, 0, UINT32_MAX, NULL), EG_OK);
+    assert_int_equal(k.bytes_read, n_head);
+    assert_int_equal(eg_shard_keys_find(&k, many[0] - 1, &entry, NULL), EG_DONE);
+    assert_int_equal(eg_shard_keys_find(&k, UINT32_MAX, &entry, NULL), EG_DONE);
+    assert_int_equal(eg_shard_keys_find(&k, many[MANY / 2], &entry, NULL), EG_OK);
+    assert_int_equal(entry, MANY / 2);
+    assert_true(k.bytes_read < (int64_t)extra.n_bytes / 4);
+    /* Where many are asked for, each byte is read once. */
+    for (uint32_t i = 0; i < MANY; i += 97) {
+        assert_int_equal(eg_shard_keys_need(&k, i, NULL), EG_OK);
+        assert_true(eg_shard_keys_at(&k, i, &key));
+        assert_int_equal(key, many[i]);
+    }
+    assert_int_equal(k.bytes_read, extra.n_bytes);
+    eg_pq_file_close(f);
+    eg_pq_buffer_free(&extra);
+    eg_shard_keys_close(&k);
+}
+
+static void a_changed_byte_of_the_parts_is_refused(void **state) {
+    (void)state;
+    const uint32_t n = 3 * EG_PART_ENTRIES;
+    eg_pq_buffer extra;
+    size_t n_head, n_chunk = chunk_bytes() + 4; /* PAR1 before it */
+    make_many(9000);
+    eg_pq_file *f = make_parts(n, &extra, &n_head);
+    for (size_t i = 0; i < extra.n_bytes; i += i < n_head ? 1 : 11) {
+        eg_shard_keys k = {0};
+        eg_err err = {.msg = ""};
+        uint8_t changed = extra.data[i] ^ 4;
+        assert_int_equal(pwrite(made, &changed, 1, (off_t)(n_chunk + i)), 1);
+        eg_status rc = eg_shard_keys_read(&k, f, 0, 0, n, 0, UINT32_MAX, &err);
+        if (i < n_head) {
+            assert_int_equal(rc, EG_CORRUPT);
+            assert_string_equal(err.msg, "keys.parquet: column srcaddr, row group 0: CRC of the "
+                                         "head differs (earlgrey.parts)");
+        } else {
+            uint32_t entry;
+            int n_found = 0;
+            assert_int_equal(rc, EG_OK);
+            for (int part = 0; part < 3; part++) {
+                rc = eg_shard_keys_find(&k, many[(uint32_t)part * EG_PART_ENTRIES], &entry, &err);
+                assert_true(rc == EG_OK || rc == EG_CORRUPT);
+                n_found += rc == EG_OK;
+            }
+            assert_int_equal(n_found, 2); /* the part that it is in, and no other */
+            assert_string_equal(err.msg, "keys.parquet: column srcaddr, row group 0: CRC of a "
+                                         "part differs (earlgrey.parts)");
+            assert_int_equal(eg_shard_keys_decode(&k, &err), EG_CORRUPT);
+        }
+        assert_int_equal(pwrite(made, &extra.data[i], 1, (off_t)(n_chunk + i)), 1);
+        eg_shard_keys_close(&k);
+    }
+    eg_pq_file_close(f);
+    eg_pq_buffer_free(&extra);
+}
+
+static void set_le32(uint8_t *to, uint32_t v) {
+    for (int i = 0; i < 4; i++)
+        to[i] = (uint8_t)(v >> 8 * i);
+}
+
+/* Heads whose CRC is right, and that say what cannot be. */
+static void wrong_heads_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        size_t at; /* in the head */
+        uint32_t value;
+        uint32_t n_entries;
+        const char *message;
+    } wrong[] = {
+        {8, 1, 8192, "parts that are not those of the dictionary"},  /* of the first part */
+        {24, 0, 8192, "parts that are not those of the dictionary"}, /* does not ascend */
+        {12, UINT32_MAX, 8192, "parts that are not those of the dictionary"}, /* behind the file */
+        {16, UINT32_MAX, 8192, "parts that are not those of the dictionary"},
+        {28, 0, 8192, "parts that are not one behind the other"},
+        {16, 100, 8192, "parts that are not one behind the other"},
+        {8, 0, 8193, "a head of other parts than the dictionary has"},
+        {8, 0, 4096, "a head of other parts than the dictionary has"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        eg_pq_buffer extra = {0};
+        eg_shard_keys k = {0};
+        eg_err err = {.msg = ""};
+        size_t n_head;
+        make_many(9000);
+        assert_true(eg_shard_parts_write(&extra, chunk_bytes(), many, 8192, &n_head));
+        set_le32(extra.data + wrong[i].at, wrong[i].value);
+        eg_pq_file *f = make_of(EG_PARTS_KEY, extra.data, extra.n_bytes, n_head, NULL);
+        assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, wrong[i].n_entries, 0, UINT32_MAX, &err),
+                         EG_CORRUPT);
+        if (strstr(err.msg, wrong[i].message) == NULL)
+            fail_msg("%zu: %s", i, err.msg);
+        eg_pq_file_close(f);
+        eg_pq_buffer_free(&extra);
+        eg_shard_keys_close(&k);
+    }
+}
+
+/* An anchor inside of a block that agrees with its neighbours, but not with the keys. */
+static void a_wrong_anchor_of_a_part_is_found(void **state) {
+    (void)state;
+    eg_pq_buffer extra = {0};
+    eg_shard_keys k = {0};
+    eg_err err = {.msg = ""};
+    size_t n_head;
+    uint32_t entry;
+    for (int i = 0; i < 300; i++)
+        many[i] = 100 * i;
+    assert_true(eg_shard_parts_write(&extra, chunk_bytes(), many, 300, &n_head));
+    set_le32(extra.data + n_head + 4, 6401); /* of entry 64: 6400 */
+    set_le32(extra.data + 20, libdeflate_crc32(0, extra.data + n_head, extra.n_bytes - n_head));
+    eg_pq_file *f = make_of(EG_PARTS_KEY, extra.data, extra.n_bytes, n_head, NULL);
+    assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, 300, 0, UINT32_MAX, NULL), EG_OK);
+    assert_int_equal(eg_shard_keys_find(&k, 200, &entry, &err), EG_CORRUPT);
+    assert_string_equal(err.msg, "keys.parquet: column srcaddr, row group 0: keys that are not "
+                                 "those of the dictionary (earlgrey.parts)");
+    assert_int_equal(eg_shard_keys_find(&k, 20000, &entry, &err), EG_OK); /* another block */
+    assert_int_equal(entry, 200);
+    assert_int_equal(eg_shard_keys_decode(&k, &err), EG_CORRUPT);
+    eg_pq_file_close(f);
+    eg_pq_buffer_free(&extra);
+    eg_shard_keys_close(&k);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_read_as_written),
@@ -281,6 +483,11 @@ int main(void) {
         cmocka_unit_test(wrong_keys_are_refused),
         cmocka_unit_test(a_wrong_place_is_refused),
         cmocka_unit_test(a_changed_byte_of_the_keys_is_refused),
+        cmocka_unit_test(parts_of_keys_are_read_as_written),
+        cmocka_unit_test(one_key_of_many_is_found_by_its_part),
+        cmocka_unit_test(a_changed_byte_of_the_parts_is_refused),
+        cmocka_unit_test(wrong_heads_are_refused),
+        cmocka_unit_test(a_wrong_anchor_of_a_part_is_found),
     };
     return cmocka_run_group_tests(tests, open_codec, close_codec);
 }

@@ -135,6 +135,14 @@ static void each_wrong_bit_of_numbers_is_found(void **state) {
     each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-2.parquet");
 }
 
+/* Of shards as they are now, and as they were before their dictionaries had parts. */
+static void each_wrong_bit_beside_parts_is_found(void **state) {
+    (void)state;
+    each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-4.parquet");
+    each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-5.parquet");
+    each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-6.parquet");
+}
+
 static void a_shard_cut_anywhere_is_refused(void **state) {
     (void)state;
     eg_err err;
@@ -152,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_wrong_bit_of_text_addresses_is_found),
         cmocka_unit_test(each_wrong_bit_of_numbers_is_found),
+        cmocka_unit_test(each_wrong_bit_beside_parts_is_found),
         cmocka_unit_test(a_shard_cut_anywhere_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
