@@ -12,6 +12,7 @@
 **   duration, packets, bytes    INT32, INT64            dictionary, of too many values as values
 **   times, flow_sequence        TIMESTAMP, INT64        values
 **
+** Behind source and destination addresses stand their weights (parquet/shard_weights.h).
 ** Values are PLAIN or DELTA_BINARY_PACKED (pq_chunk.h).
 */
 #ifndef EG_COLUMN_ENCODE_H

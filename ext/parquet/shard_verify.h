@@ -1,9 +1,10 @@
 /*
 ** Reading everything of a Parquet file, to find out whether it is sound: the footer and
 ** what it says of sizes, the CRC and the decoding of every page, that page indexes and
-** statistics hold for the values, Bloom filters for the dictionaries, and the keys of our
-** own shards (shard_keys.h) for their texts. What only makes files smaller or reading
-** quicker has no CRC of its own; damage there would leave rows out without a word.
+** statistics hold for the values, Bloom filters for the dictionaries, and in our own shards
+** the keys (shard_keys.h) for their texts and the weights (shard_weights.h) for the sums of
+** rows, which are read once more for it. What only makes files smaller or reading quicker has no
+** CRC of its own; damage there would leave rows out without a word.
 */
 #ifndef EG_SHARD_VERIFY_H
 #define EG_SHARD_VERIFY_H

@@ -94,9 +94,12 @@ static void numbers_close(eg_source *source, eg_scan_stats *stats) {
     (void)source, (void)stats;
 }
 
-static const eg_source_ops number_ops = {numbers_next_piece, numbers_progress, numbers_close, true};
-static const eg_source_ops dependent_ops = {numbers_next_piece, numbers_progress, numbers_close,
-                                            false};
+static const eg_source_ops number_ops = {.next_piece = numbers_next_piece,
+                                         .progress = numbers_progress,
+                                         .close = numbers_close,
+                                         .is_independent = true};
+static const eg_source_ops dependent_ops = {
+    .next_piece = numbers_next_piece, .progress = numbers_progress, .close = numbers_close};
 
 static numbers make_numbers(int n_pieces, int n_batches) {
     return (numbers){.source = {&number_ops},

@@ -50,8 +50,9 @@ static eg_pq_file *make(const char *key, const void *extra, size_t n_extra, cons
     eg_pq_file *f;
     int fd = memfd_create("keys.parquet", MFD_CLOEXEC);
     assert_int_equal(eg_pq_chunk_encode(&in, codec, &data, NULL), EG_OK);
-    eg_pq_buffer_put(&data.extra, extra, n_extra);
-    data.extra_key = key;
+    eg_pq_buffer_put(&data.extras[0].bytes, extra, n_extra);
+    data.extras[0].key = key;
+    data.n_extras = key != NULL;
     assert_int_equal(eg_pq_writer_open(fd, "keys.parquet", schema, 2, "test", &w, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_finish(w, NULL, 0, NULL), EG_OK);
