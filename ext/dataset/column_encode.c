@@ -13,6 +13,7 @@
 #include "base/radix.h"
 #include "flow/address_order.h"
 #include "parquet/shard_keys.h"
+#include "parquet/shard_weights.h"
 
 #define MAX_SMALL 65536u          /* values of a column of up to 16 bits */
 #define MAX_ENTRIES (1u << 17)    /* of a dictionary that is not of addresses */
@@ -504,18 +505,37 @@ static eg_status add_keys(eg_encoder *e, const eg_pq_chunk_input *in, eg_kind ki
                           eg_pq_chunk_data *out, eg_err *err) {
     uint32_t n_entries = in->n_entries;
     bool is_number = kind == EG_KIND_INT && n_entries >= KEY_LEAST_ENTRIES;
+    eg_pq_extra *x = &out->extras[out->n_extras];
     if (n_entries == 0 || (!is_number && kind != EG_KIND_IP4))
         return EG_OK;
     if (is_number || dotted) {
-        if (eg_shard_parts_write(&out->extra, out->bytes.n_bytes, e->entries, n_entries,
-                                 &out->extra_head))
-            out->extra_key = EG_PARTS_KEY;
-    } else if (eg_shard_plain_write(&out->extra, out->bytes.data, out->bytes.n_bytes,
-                                    in->dictionary, n_entries)) {
-        out->extra_key = EG_PLAIN_KEY;
-        out->extra_head = out->extra.n_bytes;
+        if (eg_shard_parts_write(&x->bytes, out->bytes.n_bytes, e->entries, n_entries, &x->n_head))
+            x->key = EG_PARTS_KEY;
+    } else if (eg_shard_plain_write(&x->bytes, out->bytes.data, out->bytes.n_bytes, in->dictionary,
+                                    n_entries)) {
+        x->key = EG_PLAIN_KEY;
+        x->n_head = x->bytes.n_bytes;
     }
-    return out->extra.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
+    out->n_extras += x->key != NULL;
+    return x->bytes.status == EG_OK ? EG_OK : eg_fail_nomem(err, "a dictionary");
+}
+
+/* Puts behind the chunk of an address what its rows sum up to, by bucket. */
+static eg_status add_weights(eg_encoder *e, const eg_rows *rows, const eg_row_order *order,
+                             const eg_row_group *group, const uint32_t *addrs,
+                             eg_pq_chunk_data *out, eg_err *err) {
+    eg_weight_sums *sums = (eg_weight_sums *)e->sorted;
+    _Static_assert(sizeof *sums * EG_WEIGHT_BUCKETS <= EG_ROWS_MAX * sizeof *e->sorted, "room");
+    unsigned n_bits = eg_shard_weights_bits(group->n_rows);
+    bool is_all = group->n_rows == rows->n_rows; /* in any order, then: the cache's */
+    memset(sums, 0, sizeof *sums << n_bits);
+    eg_shard_weights_sum(sums, n_bits, addrs, rows->v.BYTES, rows->v.PACKETS,
+                         is_all ? NULL : order->rows + group->first, group->n_rows);
+    eg_pq_extra *x = &out->extras[out->n_extras++];
+    x->key = EG_WEIGHTS_KEY;
+    eg_status rc = eg_shard_weights_write(&x->bytes, sums, n_bits, e->codec, err);
+    x->n_head = x->bytes.n_bytes;
+    return rc;
 }
 
 /* Columns that are read whole more often than row by row, for rankings, have pages twice as
@@ -579,5 +599,7 @@ eg_status eg_encode_column(eg_encoder *e, const eg_rows *rows, const eg_row_orde
         rc = eg_pq_chunk_encode(&in, e->codec, out, err);
     if (rc == EG_OK)
         rc = add_keys(e, &in, about->kind, options->layout.dotted, out, err);
+    if (rc == EG_OK && (column == EG_COL_SRCADDR || column == EG_COL_DSTADDR))
+        rc = add_weights(e, rows, order, group, eg_rows_array(rows, about->vector), out, err);
     return rc;
 }

@@ -14,7 +14,8 @@
 **   times, flow_sequence        TIMESTAMP, INT64        values
 **
 ** Values are PLAIN or DELTA_BINARY_PACKED (pq_chunk.h). Pages are those of the row order; of
-** packets and bytes two of them are one.
+** packets and bytes two of them are one. Behind source and destination addresses stand their
+** weights (parquet/shard_weights.h).
 */
 #ifndef EG_COLUMN_ENCODE_H
 #define EG_COLUMN_ENCODE_H

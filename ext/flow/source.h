@@ -85,10 +85,9 @@ typedef struct eg_source_ops {
     ** and closed on one: it asks no poll. */
     bool is_independent;
     /* Adds to totals[EG_WEIGHT_BUCKETS] (flow/weights.h), for each bucket of source or destination
-    ** addresses (`by`: SRCADDR or DSTADDR), at least what all rows of the source with such an
-    *address
-    ** sum up to; sums that would overflow stay at UINT64_MAX. At any time, on the host's thread.
-    ** EG_DONE where it does not know of all rows: totals are of no use then. NULL: never knows. */
+    ** addresses (`by`: SRCADDR or DSTADDR), at least what all rows of such an address sum up to;
+    ** sums that would overflow stay at UINT64_MAX. At any time, on the host's thread. EG_DONE where
+    ** it does not know of all rows: totals are of no use then. NULL: never knows. */
     eg_status (*weigh)(eg_source *s, eg_vector by, eg_weight measure, uint64_t *totals,
                        eg_err *err);
 } eg_source_ops;

@@ -15,9 +15,9 @@
 #include "parquet/pq_rle.h"
 
 /* Where the page is that the others are like, in eighths of all: in the middle of runs of rows,
-*too.
-** The first page of times has those of flows that began long before, that of addresses the many
-** least ones that have a row or two. */
+ *too.
+ ** The first page of times has those of flows that began long before, that of addresses the many
+ ** least ones that have a row or two. */
 #define JUDGED_EIGHTHS 5
 
 /* A codec must take off a sixteenth, or it only costs every reader time: of pages, of the entries
@@ -361,9 +361,11 @@ static void clear(eg_pq_chunk_data *c) {
     eg_pq_buffer_clear(&c->bytes);
     eg_pq_buffer_clear(&c->bounds);
     eg_pq_buffer_clear(&c->bloom);
-    eg_pq_buffer_clear(&c->extra);
-    c->extra_key = NULL;
-    c->extra_head = 0;
+    for (int i = 0; i < EG_PQ_EXTRAS; i++) {
+        eg_pq_buffer_clear(&c->extras[i].bytes);
+        c->extras[i].key = NULL;
+    }
+    c->n_extras = 0;
     c->dictionary_bytes = c->uncompressed_bytes = 0;
     c->n_pages = c->n_rows = 0;
     c->has_bounds = c->ascends = c->descends = true;
@@ -440,7 +442,8 @@ void eg_pq_chunk_free(eg_pq_chunk_data *c) {
     eg_pq_buffer_free(&c->bytes);
     eg_pq_buffer_free(&c->bounds);
     eg_pq_buffer_free(&c->bloom);
-    eg_pq_buffer_free(&c->extra);
+    for (int i = 0; i < EG_PQ_EXTRAS; i++)
+        eg_pq_buffer_free(&c->extras[i].bytes);
     eg_pq_buffer_free(&c->scratch);
     eg_pq_buffer_free(&c->packed);
     free(c->pages);

@@ -49,26 +49,33 @@ typedef struct eg_pq_way {
     bool is_runs;       /* of codes: every run is one, however short */
 } eg_pq_way;
 
+/* Bytes of the caller that are written behind a chunk's pages; see pq_writer.h. */
+typedef struct eg_pq_extra {
+    const char *key; /* static */
+    eg_pq_buffer bytes;
+    size_t n_head; /* of these, that the metadata tells of */
+} eg_pq_extra;
+#define EG_PQ_EXTRAS 2 /* at most, of a chunk */
+
 /* A chunk as it goes into the file. A zeroed one is ready; the encoder reuses its
 ** memory. */
 typedef struct eg_pq_chunk_data {
-    eg_pq_buffer bytes;            /* the dictionary page, then the data pages */
-    int64_t dictionary_bytes;      /* of the dictionary page; 0 without one */
-    int64_t uncompressed_bytes;    /* of all pages, headers included */
+    eg_pq_buffer bytes;         /* the dictionary page, then the data pages */
+    int64_t dictionary_bytes;   /* of the dictionary page; 0 without one */
+    int64_t uncompressed_bytes; /* of all pages, headers included */
     int32_t compression;
     eg_pq_way way; /* how the data pages are made */
     uint32_t n_rows;
     eg_pq_chunk_page *pages; /* [n_pages], owned */
     uint32_t n_pages, page_capacity;
-    eg_pq_buffer bounds;    /* what the spans point into */
-    eg_pq_span min, max;    /* of the chunk */
-    bool has_bounds;        /* of the chunk and of every page */
-    bool ascends, descends; /* the pages' bounds do, both of them */
-    eg_pq_buffer bloom;     /* header and bits; empty without one */
-    eg_pq_buffer extra;     /* bytes of the caller, written behind the pages; see pq_writer.h */
-    const char *extra_key;  /* static; NULL without */
-    size_t extra_head;      /* bytes of extra that the metadata tells of */
-    int level;              /* of the data pages; private, as are the next two */
+    eg_pq_buffer bounds;              /* what the spans point into */
+    eg_pq_span min, max;              /* of the chunk */
+    bool has_bounds;                  /* of the chunk and of every page */
+    bool ascends, descends;           /* the pages' bounds do, both of them */
+    eg_pq_buffer bloom;               /* header and bits; empty without one */
+    eg_pq_extra extras[EG_PQ_EXTRAS]; /* the caller's */
+    uint32_t n_extras;                /* 0 of a chunk just encoded */
+    int level;                        /* of the data pages; private, as are the next two */
     eg_pq_buffer scratch, packed;
 } eg_pq_chunk_data;
 

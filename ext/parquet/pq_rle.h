@@ -57,8 +57,7 @@ void eg_pq_unpack_unchecked(const uint8_t *data, const uint8_t *end, uint32_t bi
 void eg_pq_rle_encode(eg_pq_buffer *out, const uint32_t *values, size_t n, uint32_t bit_width);
 
 /* The same with every run as one, however short: where runs of a few numbers follow one another. */
-void eg_pq_rle_encode_runs(eg_pq_buffer *out, const uint32_t *values, size_t n,
-                           uint32_t bit_width);
+void eg_pq_rle_encode_runs(eg_pq_buffer *out, const uint32_t *values, size_t n, uint32_t bit_width);
 
 /* The same of n times one number. */
 void eg_pq_rle_encode_run(eg_pq_buffer *out, uint32_t value, size_t n, uint32_t bit_width);

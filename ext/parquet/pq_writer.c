@@ -181,24 +181,30 @@ static eg_status keep_encodings(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_p
     return EG_OK;
 }
 
-static eg_status keep_extra(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_pq_chunk *m,
+static eg_status keep_extra(eg_pq_writer *w, const eg_pq_extra *x, eg_pq_key_value *kv,
                             eg_err *err) {
-    if (c->extra_key == NULL)
-        return EG_OK;
     char text[64];
-    int n = snprintf(text, sizeof text, "%lld %zu %u", (long long)w->n_bytes, c->extra_head,
-                     libdeflate_crc32(0, c->extra.data, c->extra_head));
-    eg_pq_key_value *kv;
-    eg_status rc = take(w, 1, sizeof *kv, (void **)&kv, err);
-    if (rc == EG_OK)
-        rc = copy(w, c->extra_key, strlen(c->extra_key), &kv->key, err);
+    int n = snprintf(text, sizeof text, "%lld %zu %u", (long long)w->n_bytes, x->n_head,
+                     libdeflate_crc32(0, x->bytes.data, x->n_head));
+    eg_status rc = copy(w, x->key, strlen(x->key), &kv->key, err);
     if (rc == EG_OK)
         rc = copy(w, text, (size_t)n, &kv->value, err);
+    return rc == EG_OK ? write_all(w, x->bytes.data, x->bytes.n_bytes, err) : rc;
+}
+
+static eg_status keep_extras(eg_pq_writer *w, const eg_pq_chunk_data *c, eg_pq_chunk *m,
+                             eg_err *err) {
+    eg_pq_key_value *kv;
+    if (c->n_extras == 0)
+        return EG_OK;
+    eg_status rc = take(w, c->n_extras, sizeof *kv, (void **)&kv, err);
+    for (uint32_t i = 0; i < c->n_extras && rc == EG_OK; i++)
+        rc = keep_extra(w, &c->extras[i], &kv[i], err);
     if (rc != EG_OK)
         return rc;
     m->key_values = kv;
-    m->n_key_values = 1;
-    return write_all(w, c->extra.data, c->extra.n_bytes, err);
+    m->n_key_values = c->n_extras;
+    return EG_OK;
 }
 
 static eg_status add_chunk(eg_pq_writer *w, const eg_pq_chunk_data *c,
@@ -227,7 +233,7 @@ static eg_status add_chunk(eg_pq_writer *w, const eg_pq_chunk_data *c,
     m->dictionary_page_offset = c->dictionary_bytes > 0 ? start : 0;
     put_statistics(c, bounds, m);
     rc = keep_encodings(w, c, m, err);
-    return rc == EG_OK ? keep_extra(w, c, m, err) : rc;
+    return rc == EG_OK ? keep_extras(w, c, m, err) : rc;
 }
 
 eg_status eg_pq_writer_add(eg_pq_writer *w, const eg_pq_chunk_data *const *chunks,

@@ -2,12 +2,12 @@
 ** Writing a Parquet file: row groups of encoded chunks, one after the other,
 ** then page indexes, Bloom filters and the footer.
 **
-**   PAR1 | row group: chunk, (extra), chunk, (extra) … | … | Bloom filters | column
+**   PAR1 | row group: chunk, (extras), chunk, (extras) … | … | Bloom filters | column
 **   indexes | offset indexes | footer | footer's length | PAR1
 **
-** A chunk's extra bytes belong to nobody in Parquet's terms and are passed over by
-** other readers; the chunk's key-value metadata tells where they are: extra_key =
-** "offset length crc32", of the first extra_head of them.
+** A chunk's extras are bytes that belong to nobody in Parquet's terms and are passed over by
+** other readers; the chunk's key-value metadata tells where each is: its key =
+** "offset length crc32", of the first n_head of them.
 **
 ** The file is written forward only, with write(2). Every byte but the chunks'
 ** is kept in memory until the end: some 100 bytes a page.

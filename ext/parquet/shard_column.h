@@ -113,8 +113,9 @@ static inline int64_t eg_shard_key_of_number(const eg_shard_column *c, int64_t n
 eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, const eg_shard_keys *k,
                                  eg_err *err);
 
-/* Keeps the numbers of a vector of 64 bits as ones of 32, where all are that small: rows' codes look
-** them up in any order, and less memory stays nearer. Once it was filled. */
+/* Keeps the numbers of a vector of 64 bits as ones of 32, where all are that small: rows' codes
+ *look
+ ** them up in any order, and less memory stays nearer. Once it was filled. */
 void eg_shard_map_narrow(eg_shard_map *m, const eg_shard_column *c, uint32_t n_entries);
 
 void eg_shard_map_close(eg_shard_map *m);

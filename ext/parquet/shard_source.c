@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "parquet/shard_piece.h"
+#include "parquet/shard_weights.h"
 
 typedef struct shard_source {
     eg_source base; /* must be first */
@@ -186,10 +187,66 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
     free(s);
 }
 
+/* ---- weights ------------------------------------------------------------ */
+
+#define MOST_WEIGHED 1000 /* shards that are opened for it */
+
+/* Adds the weights of a file's row groups. */
+static eg_status weigh_file(eg_shard_weights *w, eg_pq_file *f, eg_vector by, eg_weight measure,
+                            uint64_t *totals, eg_err *err) {
+    const char *name = by == EG_VEC_SRCADDR ? "srcaddr" : "dstaddr";
+    int64_t column = eg_pq_file_find(f, name, strlen(name));
+    eg_status rc = column >= 0 ? EG_OK : EG_DONE;
+    for (uint32_t g = 0; rc == EG_OK && g < eg_pq_file_row_groups(f); g++) {
+        if (eg_pq_file_row_group(f, g)->num_rows == 0)
+            continue;
+        rc = eg_shard_weights_read(w, f, g, (uint32_t)column, err);
+        if (rc == EG_OK)
+            eg_shard_weights_add(w, measure, totals);
+    }
+    return rc;
+}
+
+/* Files are opened anew, as the one that rows are handed out of may be any. What is wrong with
+** one is for the scan to tell, when its turn comes. */
+static eg_status weigh_shard(shard_source *s, const eg_shard *shard, eg_shard_weights *w,
+                             eg_vector by, eg_weight measure, uint64_t *totals, eg_err *err) {
+    eg_pq_file *f = NULL;
+    eg_status rc = check_shard(s, shard, err);
+    if (rc == EG_OK)
+        rc = eg_pq_file_open(shard->path, &f, err);
+    if (rc != EG_OK)
+        return rc == EG_NOMEM ? rc : EG_DONE;
+    s->stats.bytes_read += eg_pq_file_opening_bytes(f);
+    if (shard->n_rows == eg_pq_file_rows(f))
+        rc = weigh_file(w, f, by, measure, totals, err);
+    else
+        rc = EG_DONE;
+    eg_pq_file_close(f);
+    return rc;
+}
+
+static eg_status source_weigh(eg_source *base, eg_vector by, eg_weight measure, uint64_t *totals,
+                              eg_err *err) {
+    shard_source *s = (shard_source *)base;
+    const eg_poll *poll = &s->shared.spec->poll;
+    eg_shard_weights w = {0};
+    eg_status rc = s->list.is_dataset && s->list.n_shards <= MOST_WEIGHED ? EG_OK : EG_DONE;
+    for (size_t i = 0; rc == EG_OK && i < s->list.n_shards; i++)
+        if (poll->poll != NULL && poll->poll(poll->arg))
+            rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
+        else
+            rc = weigh_shard(s, &s->list.shards[i], &w, by, measure, totals, err);
+    s->stats.bytes_read += w.bytes_read;
+    eg_shard_weights_close(&w);
+    return rc;
+}
+
 static const eg_source_ops source_ops = {.next_piece = source_next_piece,
                                          .progress = source_progress,
                                          .close = source_close,
-                                         .is_independent = true};
+                                         .is_independent = true,
+                                         .weigh = source_weigh};
 
 eg_status eg_shard_source_open(eg_shard_list *list, const eg_scan_spec *spec, eg_source **out,
                                eg_err *err) {

@@ -12,6 +12,8 @@
 #include "parquet/pq_reader.h"
 #include "parquet/shard_keys.h"
 #include "parquet/shard_parts.h"
+#include "parquet/shard_source.h"
+#include "parquet/shard_weights.h"
 
 #define SLICE_ROWS 8192
 #define HASH_BLOCK (1 << 20)
@@ -21,6 +23,8 @@ typedef struct verifier {
     eg_pq_codec *codec;
     eg_pq_reader *reader;
     eg_shard_keys keys;
+    eg_shard_weights weights[2]; /* of sources and destinations; of a chunk, the first */
+    bool has_weights;            /* a chunk of the file does */
     /* The chunk: */
     uint32_t group, number;
     const eg_pq_column *column;
@@ -121,6 +125,12 @@ static eg_status check_plain(verifier *v, eg_err *err) {
     if (v->column->type != EG_PQ_INT32)
         return fail(v, "parts of a dictionary that is not of INT32", err);
     return eg_shard_plain_check(p, v->dictionary->values.any, err);
+}
+
+static eg_status check_weights(verifier *v, eg_err *err) {
+    eg_status rc = eg_shard_weights_read(&v->weights[0], v->file, v->group, v->number, err);
+    v->has_weights = v->has_weights || rc == EG_OK;
+    return rc == EG_DONE ? EG_OK : rc;
 }
 
 /* ---- Values and their bounds ---------------------------------------------- */
@@ -236,6 +246,8 @@ static eg_status check_chunk(verifier *v, eg_err *err) {
         rc = check_keys(v, err);
     if (rc == EG_OK)
         rc = check_plain(v, err);
+    if (rc == EG_OK)
+        rc = check_weights(v, err);
     if (rc == EG_OK &&
         (rc = eg_pq_index_open(v->file, v->group, v->number, &index, err)) == EG_DONE)
         rc = EG_OK;
@@ -243,6 +255,92 @@ static eg_status check_chunk(verifier *v, eg_err *err) {
         rc = check_rows(v, &index, err);
     eg_pq_index_close(&index);
     return rc;
+}
+
+/* ---- Weights and what rows sum up to --------------------------------------- */
+
+static const char *const weighed[2] = {"srcaddr", "dstaddr"};
+
+/* The sums of a row group, by piece, against its weights. */
+static eg_status check_group_sums(verifier *v, eg_piece *piece, eg_batch *b, eg_weight_sums *sums,
+                                  eg_err *err) {
+    eg_status rc;
+    for (int k = 0; k < 2; k++) {
+        v->number = (uint32_t)eg_pq_file_find(v->file, weighed[k], strlen(weighed[k]));
+        rc = eg_shard_weights_read(&v->weights[k], v->file, v->group, v->number, err);
+        if (rc != EG_OK && rc != EG_DONE)
+            return rc;
+    }
+    memset(sums, 0, 2 * EG_WEIGHT_BUCKETS * sizeof *sums);
+    while ((rc = piece->ops->next(piece, b, err)) == EG_OK) {
+        if (b->nulls != NULL)
+            return fail(v, "weights of rows with NULLs", err);
+        for (int k = 0; k < 2; k++)
+            eg_shard_weights_sum(sums + k * EG_WEIGHT_BUCKETS, v->weights[k].n_bits,
+                                 k == 0 ? b->v.SRCADDR : b->v.DSTADDR, b->v.BYTES, b->v.PACKETS,
+                                 NULL, b->n_rows);
+    }
+    for (int k = 0; rc == EG_DONE && k < 2; k++) {
+        const eg_shard_weights *w = &v->weights[k];
+        v->number = (uint32_t)eg_pq_file_find(v->file, weighed[k], strlen(weighed[k]));
+        for (size_t i = 0; w->codes != NULL && i < (size_t)EG_N_WEIGHTS << w->n_bits; i++) {
+            const eg_weight_sums *sum =
+                &sums[k * EG_WEIGHT_BUCKETS + (i & ((1u << w->n_bits) - 1))];
+            if (sum->of[i >> w->n_bits] > eg_shard_weights_of_code(w->codes[i]))
+                return fail(v, "rows sum up to more than the weights say", err);
+        }
+    }
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+/* Reads the rows of the four columns once more, all columns of a row group at a time. */
+static eg_status check_sums(verifier *v, eg_poll poll, eg_err *err) {
+    const eg_vector_set vectors = EG_VECTOR_BIT(EG_VEC_SRCADDR) | EG_VECTOR_BIT(EG_VEC_DSTADDR) |
+                                  EG_VECTOR_BIT(EG_VEC_BYTES) | EG_VECTOR_BIT(EG_VEC_PACKETS);
+    eg_shard_list list = {0};
+    eg_intern *texts = NULL;
+    eg_source *source = NULL;
+    eg_piece *piece;
+    eg_batch b = {0};
+    eg_weight_sums *sums = malloc(2 * EG_WEIGHT_BUCKETS * sizeof *sums);
+    eg_status rc = sums != NULL ? EG_OK : eg_fail_nomem(err, "weights");
+    if (rc == EG_OK)
+        rc = eg_intern_open(&texts, err);
+    if (rc == EG_OK)
+        rc = eg_batch_open(&b, vectors, texts, err);
+    if (rc == EG_OK)
+        rc = eg_shard_list_add(&list, eg_pq_file_name(v->file), NULL, err);
+    eg_scan_spec spec = {.vectors = vectors, .texts = texts, .poll = poll};
+    if (rc == EG_OK)
+        rc = eg_shard_source_open(&list, &spec, &source, err);
+    for (v->group = 0; rc == EG_OK && v->group < eg_pq_file_row_groups(v->file); v->group++) {
+        if (eg_pq_file_row_group(v->file, v->group)->num_rows == 0)
+            continue;
+        rc = source->ops->next_piece(source, &piece, err);
+        if (rc != EG_OK)
+            break;
+        if (poll.poll != NULL && poll.poll(poll.arg))
+            rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
+        else
+            rc = check_group_sums(v, piece, &b, sums, err);
+        piece->ops->close(piece, NULL);
+    }
+    if (source != NULL)
+        source->ops->close(source, NULL);
+    eg_shard_list_close(&list);
+    eg_batch_close(&b);
+    eg_intern_close(texts);
+    free(sums);
+    return rc == EG_DONE ? EG_OK : rc;
+}
+
+/* Whether the file has all columns that weights are about. */
+static bool is_weighed(const verifier *v) {
+    static const char *const names[] = {"srcaddr", "dstaddr", "bytes", "packets"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (eg_pq_file_find(v->file, names[i], strlen(names[i])) < 0)
+            return false;
+    return v->has_weights;
 }
 
 /* ---- The file -------------------------------------------------------------- */
@@ -302,6 +400,8 @@ eg_status eg_shard_verify(const char *path, eg_poll poll, eg_shard_facts *facts,
                 rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
             else
                 rc = check_chunk(&v, err);
+    if (rc == EG_OK && is_weighed(&v))
+        rc = check_sums(&v, poll, err);
     if (rc == EG_OK)
         rc = hash_file(v.file, &facts->hash, err);
     if (rc == EG_OK) {
@@ -313,6 +413,8 @@ eg_status eg_shard_verify(const char *path, eg_poll poll, eg_shard_facts *facts,
     }
     eg_pq_reader_close(v.reader);
     eg_shard_keys_close(&v.keys);
+    eg_shard_weights_close(&v.weights[0]);
+    eg_shard_weights_close(&v.weights[1]);
     eg_pq_codec_close(v.codec);
     eg_pq_file_close(v.file);
     return rc;

@@ -1,10 +1,11 @@
 /*
 ** Reading everything of a Parquet file, to find out whether it is sound: the footer and
 ** what it says of sizes, the CRC and the decoding of every page, that page indexes and
-** statistics hold for the values, Bloom filters for the dictionaries, and the keys and parts
-** of our own shards (shard_keys.h, shard_parts.h) for their entries. What only makes files
-** smaller or reading quicker has no CRC of its own; damage there would leave rows out without
-** a word.
+** statistics hold for the values, Bloom filters for the dictionaries, and in our own shards
+** the keys and parts (shard_keys.h, shard_parts.h) for their entries and the weights
+** (shard_weights.h) for the sums of rows, which are read once more for it. What only makes files
+** smaller or reading quicker has no CRC of its own; damage there would leave rows out without a
+** word.
 */
 #ifndef EG_SHARD_VERIFY_H
 #define EG_SHARD_VERIFY_H

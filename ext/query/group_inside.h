@@ -39,7 +39,8 @@ typedef struct wide_counters {
 
 #define MAX_ROWS 4096u /* of a batch */
 
-#define MOST_BUCKETS 4096u /* that a partition's rows are weighed in: 16 KiB, half of a near cache */
+#define MOST_BUCKETS                                                                               \
+    4096u /* that a partition's rows are weighed in: 16 KiB, half of a near cache */
 
 typedef struct chunk {
     struct chunk *older; /* of the same partition and lane */

@@ -230,6 +230,65 @@ static void rows_of_an_address_are_those_of_reading_everything(void **state) {
     remove_directory();
 }
 
+/* Sums of all rows by bucket, and what the dataset says they are at most. */
+static void sum_and_weigh(eg_vector by, eg_weight measure, uint64_t *sums, uint64_t *totals) {
+    const eg_vector_set vectors = EG_VECTOR_BIT(EG_VEC_SRCADDR) | EG_VECTOR_BIT(EG_VEC_DSTADDR) |
+                                  EG_VECTOR_BIT(EG_VEC_BYTES) | EG_VECTOR_BIT(EG_VEC_PACKETS);
+    eg_shard_list list;
+    eg_intern *texts;
+    eg_source *source;
+    eg_piece *piece;
+    eg_batch b;
+    eg_status rc;
+    assert_int_equal(eg_manifest_list(directory, (eg_poll){0}, &list, NULL), EG_OK);
+    assert_int_equal(eg_intern_open(&texts, NULL), EG_OK);
+    assert_int_equal(eg_batch_open(&b, vectors, texts, NULL), EG_OK);
+    eg_scan_spec spec = {.vectors = vectors, .texts = texts};
+    assert_int_equal(eg_shard_source_open(&list, &spec, &source, NULL), EG_OK);
+    memset(sums, 0, EG_WEIGHT_BUCKETS * sizeof *sums);
+    memset(totals, 0, EG_WEIGHT_BUCKETS * sizeof *totals);
+    assert_int_equal(source->ops->weigh(source, by, measure, totals, NULL), EG_OK);
+    while (source->ops->next_piece(source, &piece, NULL) == EG_OK) {
+        while ((rc = piece->ops->next(piece, &b, NULL)) == EG_OK)
+            for (uint32_t i = 0; i < b.n_rows; i++)
+                sums[eg_weight_bucket(by == EG_VEC_SRCADDR ? b.v.SRCADDR[i] : b.v.DSTADDR[i])] +=
+                    measure == EG_WEIGHT_BYTES     ? (uint64_t)b.v.BYTES[i]
+                    : measure == EG_WEIGHT_PACKETS ? (uint64_t)b.v.PACKETS[i]
+                                                   : 1;
+        assert_int_equal(rc, EG_DONE);
+        piece->ops->close(piece, NULL);
+    }
+    source->ops->close(source, NULL);
+    eg_batch_close(&b);
+    eg_intern_close(texts);
+}
+
+/* Of a buffer that is one row group, and of one that is cut into days. */
+static void a_dataset_knows_what_its_rows_sum_up_to_at_most(void **state) {
+    (void)state;
+    static uint64_t sums[EG_WEIGHT_BUCKETS], totals[EG_WEIGHT_BUCKETS];
+    for (int n_days = 1; n_days <= 2; n_days++)
+        for (int dotted = 0; dotted < 2; dotted++) {
+            sum in = {0};
+            in_new_directory();
+            store(dotted, 20000, 13720, n_days, 1, true, &in);
+            for (int m = 0; m < EG_N_WEIGHTS; m++)
+                for (int by = 0; by < 2; by++) {
+                    uint64_t all = 0, most = 0;
+                    sum_and_weigh(by == 0 ? EG_VEC_SRCADDR : EG_VEC_DSTADDR, (eg_weight)m, sums,
+                                  totals);
+                    for (uint32_t i = 0; i < EG_WEIGHT_BUCKETS; i++) {
+                        assert_true(sums[i] <= totals[i]);
+                        all += sums[i];
+                        most += totals[i];
+                    }
+                    /* A row group's buckets are 64 of these, of half as many rows 128. */
+                    assert_true(most <= (uint64_t)(n_days == 1 ? 64 : 128) * all / 4 * 5);
+                }
+            remove_directory();
+        }
+}
+
 static void a_capture_of_two_days_is_two_shards(void **state) {
     (void)state;
     assert_stored(true, 20000, 13720, 2, 2);
@@ -268,6 +327,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back),
         cmocka_unit_test(rows_of_an_address_are_those_of_reading_everything),
+        cmocka_unit_test(a_dataset_knows_what_its_rows_sum_up_to_at_most),
         cmocka_unit_test(a_capture_of_two_days_is_two_shards),
         cmocka_unit_test(more_rows_than_a_buffer_of_more_days_than_open_files_come_back),
         cmocka_unit_test(what_is_rolled_back_is_not_there),

@@ -65,9 +65,10 @@ static eg_pq_file *make_of(const char *key, const void *extra, size_t n_extra, s
     eg_pq_file *f;
     int fd = memfd_create("keys.parquet", MFD_CLOEXEC);
     encode(&data);
-    eg_pq_buffer_put(&data.extra, extra, n_extra);
-    data.extra_key = key;
-    data.extra_head = n_head;
+    eg_pq_buffer_put(&data.extras[0].bytes, extra, n_extra);
+    data.extras[0].key = key;
+    data.extras[0].n_head = n_head;
+    data.n_extras = key != NULL;
     assert_int_equal(eg_pq_writer_open(fd, "keys.parquet", schema, 2, "test", &w, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_finish(w, NULL, 0, NULL), EG_OK);

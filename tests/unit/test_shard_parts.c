@@ -63,8 +63,9 @@ static eg_pq_file *make(eg_pq_chunk_data *data, int *fd) {
     eg_pq_writer *w;
     eg_pq_file *f;
     *fd = memfd_create("parts.parquet", MFD_CLOEXEC);
-    data->extra_key = EG_PLAIN_KEY;
-    data->extra_head = data->extra.n_bytes;
+    data->extras[0].key = EG_PLAIN_KEY;
+    data->extras[0].n_head = data->extras[0].bytes.n_bytes;
+    data->n_extras = 1;
     assert_int_equal(eg_pq_writer_open(*fd, "parts.parquet", schema, 2, "test", &w, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_add(w, chunks, NULL, 0, NULL), EG_OK);
     assert_int_equal(eg_pq_writer_finish(w, NULL, 0, NULL), EG_OK);
@@ -88,7 +89,8 @@ static void entries_are_found_where_the_page_stores_them(void **state) {
         int fd;
         make_entries(n, true);
         encode(n, codecs[s % 2], &data);
-        if (!eg_shard_plain_write(&data.extra, data.bytes.data, data.bytes.n_bytes, entries, n))
+        if (!eg_shard_plain_write(&data.extras[0].bytes, data.bytes.data, data.bytes.n_bytes,
+                                  entries, n))
             fail_msg("codec %d: %u entries", codecs[s % 2], n);
         eg_pq_file *f = make(&data, &fd);
         assert_int_equal(read_head(&p, f, n, NULL), EG_OK);
@@ -116,9 +118,9 @@ static void nothing_is_written_of_other_pages(void **state) {
     eg_pq_chunk_data data;
     make_entries(20000, false); /* a codec makes them smaller */
     encode(20000, EG_PQ_ZSTD, &data);
-    assert_false(
-        eg_shard_plain_write(&data.extra, data.bytes.data, data.bytes.n_bytes, entries, 20000));
-    assert_int_equal(data.extra.n_bytes, 0);
+    assert_false(eg_shard_plain_write(&data.extras[0].bytes, data.bytes.data, data.bytes.n_bytes,
+                                      entries, 20000));
+    assert_int_equal(data.extras[0].bytes.n_bytes, 0);
     eg_pq_chunk_free(&data);
 
     make_entries(20000, true); /* they do not ascend, within a part or from one to the next */
@@ -127,9 +129,9 @@ static void nothing_is_written_of_other_pages(void **state) {
         uint32_t kept = entries[places[i]];
         entries[places[i]] = entries[places[i] - 1];
         encode(20000, EG_PQ_UNCOMPRESSED, &data);
-        assert_false(
-            eg_shard_plain_write(&data.extra, data.bytes.data, data.bytes.n_bytes, entries, 20000));
-        assert_int_equal(data.extra.n_bytes, 0);
+        assert_false(eg_shard_plain_write(&data.extras[0].bytes, data.bytes.data,
+                                          data.bytes.n_bytes, entries, 20000));
+        assert_int_equal(data.extras[0].bytes.n_bytes, 0);
         entries[places[i]] = kept;
         eg_pq_chunk_free(&data);
     }
@@ -156,17 +158,18 @@ static void changed_bytes_are_refused(void **state) {
     int fd;
     make_entries(n, true);
     encode(n, EG_PQ_UNCOMPRESSED, &data);
-    assert_true(eg_shard_plain_write(&data.extra, data.bytes.data, data.bytes.n_bytes, entries, n));
+    assert_true(eg_shard_plain_write(&data.extras[0].bytes, data.bytes.data, data.bytes.n_bytes,
+                                     entries, n));
     eg_pq_file *f = make(&data, &fd);
     off_t head = 4 + (off_t)data.bytes.n_bytes; /* PAR1 before both */
     assert_int_equal(use(f, n, &err), EG_OK);
-    for (size_t i = 0; i < data.extra.n_bytes; i++) {
-        uint8_t changed = data.extra.data[i] ^ 16;
+    for (size_t i = 0; i < data.extras[0].bytes.n_bytes; i++) {
+        uint8_t changed = data.extras[0].bytes.data[i] ^ 16;
         assert_int_equal(pwrite(fd, &changed, 1, head + (off_t)i), 1);
         assert_int_equal(use(f, n, &err), EG_CORRUPT);
         assert_string_equal(err.msg, "parts.parquet: column dstaddr, row group 0: CRC of the head "
                                      "differs (earlgrey.plain)");
-        assert_int_equal(pwrite(fd, &data.extra.data[i], 1, head + (off_t)i), 1);
+        assert_int_equal(pwrite(fd, &data.extras[0].bytes.data[i], 1, head + (off_t)i), 1);
     }
     for (off_t i = 100; i < 36000; i += 500) {
         uint8_t right, changed;
@@ -193,7 +196,8 @@ static void parts_of_other_entries_are_found_out(void **state) {
     int fd;
     make_entries(n, true);
     encode(n, EG_PQ_UNCOMPRESSED, &data);
-    assert_true(eg_shard_plain_write(&data.extra, data.bytes.data, data.bytes.n_bytes, entries, n));
+    assert_true(eg_shard_plain_write(&data.extras[0].bytes, data.bytes.data, data.bytes.n_bytes,
+                                     entries, n));
     eg_pq_file *f = make(&data, &fd);
     assert_int_equal(read_head(&p, f, n, &err), EG_OK);
     entries[8999]++;

@@ -16,6 +16,7 @@
 #include "light.h"
 #include "parquet/shard_source.h"
 #include "parquet/shard_verify.h"
+#include "parquet/shard_weights.h"
 
 static uint8_t bytes[1 << 16];
 static size_t n_bytes;
@@ -130,6 +131,53 @@ static void each_wrong_bit_of_text_addresses_is_found(void **state) {
     each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-1.parquet");
 }
 
+static void each_wrong_bit_beside_weights_is_found(void **state) {
+    (void)state;
+    each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-7.parquet");
+}
+
+/* Where the weights of a column are. */
+static size_t find_weights(const char *column, size_t *n) {
+    eg_pq_file *f;
+    eg_pq_bytes place;
+    size_t offset;
+    char text[64] = "";
+    assert_int_equal(eg_pq_file_open(path, &f, NULL), EG_OK);
+    int64_t number = eg_pq_file_find(f, column, strlen(column));
+    assert_true(number >= 0);
+    assert_true(
+        eg_pq_chunk_value(eg_pq_file_chunk(f, 0, (uint32_t)number), EG_WEIGHTS_KEY, &place));
+    assert_true(place.n_bytes < sizeof text);
+    memcpy(text, place.data, place.n_bytes);
+    assert_int_equal(sscanf(text, "%zu %zu", &offset, n), 2);
+    eg_pq_file_close(f);
+    return offset;
+}
+
+static void each_wrong_bit_of_weights_is_named(void **state) {
+    (void)state;
+    static const char *const columns[] = {"srcaddr", "dstaddr"};
+    eg_err err;
+    eg_shard_facts facts;
+    load("tests/fuzz/corpus/shard/own-7.parquet");
+    for (int c = 0; c < 2; c++) {
+        size_t n, at = find_weights(columns[c], &n);
+        char expected[256];
+        snprintf(expected, sizeof expected,
+                 "%s: column %s, row group 0: CRC of the weights differs (earlgrey.weights)", path,
+                 columns[c]);
+        assert_true(n > 3);
+        for (size_t i = at; i < at + n; i++) {
+            flip(i, (uint8_t)(1u << i % 8));
+            assert_int_equal(eg_shard_verify(path, (eg_poll){0}, &facts, &err), EG_CORRUPT);
+            assert_string_equal(err.msg, expected);
+            repair(i);
+        }
+    }
+    assert_int_equal(eg_shard_verify(path, (eg_poll){0}, &facts, &err), EG_OK);
+    close(memory);
+}
+
 static void each_wrong_bit_of_numbers_is_found(void **state) {
     (void)state;
     each_bit_that_is_wrong_is_found("tests/fuzz/corpus/shard/own-2.parquet");
@@ -161,6 +209,8 @@ int main(void) {
         cmocka_unit_test(each_wrong_bit_of_text_addresses_is_found),
         cmocka_unit_test(each_wrong_bit_of_numbers_is_found),
         cmocka_unit_test(each_wrong_bit_beside_parts_is_found),
+        cmocka_unit_test(each_wrong_bit_beside_weights_is_found),
+        cmocka_unit_test(each_wrong_bit_of_weights_is_named),
         cmocka_unit_test(a_shard_cut_anywhere_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
