@@ -47,8 +47,8 @@ typedef struct flows_table {
 /* A column of the current batch that is one vector's numbers and has no NULL there. */
 typedef struct plain_column {
     const void *numbers; /* NULL: not such a one */
-    size_t width;
-    bool is_text; /* they are shown as texts */
+    uint8_t width;       /* of each; 0 where it is not shown as it is */
+    uint8_t text_width;  /* of those that are shown as texts */
 } plain_column;
 
 typedef struct flows_cursor {
@@ -217,8 +217,10 @@ static void find_plain(flows_cursor *c) {
         const eg_column_info *about = eg_column_about(col);
         bool is_plain =
             about->kind != EG_KIND_EST && about->kind != EG_KIND_TEXT && c->batch->nulls == NULL;
+        uint8_t width = (uint8_t)eg_vector_width(about->vector);
+        bool is_number = is_plain && about->kind == EG_KIND_INT;
         c->plain[col] = (plain_column){is_plain ? eg_batch_array(c->batch, about->vector) : NULL,
-                                       eg_vector_width(about->vector), about->kind != EG_KIND_INT};
+                                       is_number ? width : 0, width};
     }
 }
 
@@ -359,17 +361,27 @@ static int flows_eof(sqlite3_vtab_cursor *cursor) {
     return ((flows_cursor *)cursor)->batch == NULL;
 }
 
-static int64_t plain_number(const plain_column *plain, uint32_t row) {
-    switch (plain->width) {
+static inline int64_t plain_number(const void *numbers, unsigned width, uint32_t row) {
+    switch (width) {
     case 8:
-        return ((const int64_t *)plain->numbers)[row];
+        return ((const int64_t *)numbers)[row];
     case 4:
-        return ((const uint32_t *)plain->numbers)[row];
+        return ((const uint32_t *)numbers)[row];
     case 2:
-        return ((const uint16_t *)plain->numbers)[row];
+        return ((const uint16_t *)numbers)[row];
     default:
-        return ((const uint8_t *)plain->numbers)[row];
+        return ((const uint8_t *)numbers)[row];
     }
+}
+
+/* What is no plain number. Apart from these, which need no frame of their own. */
+static __attribute__((noinline)) void show_other(sqlite3_context *ctx, const eg_batch *b,
+                                                 const plain_column *plain, eg_column col,
+                                                 uint32_t row) {
+    if (plain->numbers == NULL)
+        eg_sql_result(ctx, b, col, row);
+    else
+        eg_sql_result_number(ctx, col, plain_number(plain->numbers, plain->text_width, row), NULL);
 }
 
 static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
@@ -378,12 +390,10 @@ static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
         eg_column col = schema_column(column);
         const plain_column *plain = &c->plain[col];
         uint32_t row = c->batch->sel[c->at];
-        if (plain->numbers == NULL)
-            eg_sql_result(ctx, c->batch, col, row);
-        else if (plain->is_text)
-            eg_sql_result_number(ctx, col, plain_number(plain, row), NULL);
+        if (plain->width == 0)
+            show_other(ctx, c->batch, plain, col, row);
         else
-            sqlite3_result_int64(ctx, plain_number(plain, row));
+            sqlite3_result_int64(ctx, plain_number(plain->numbers, plain->width, row));
     } else if (column == SOURCE_COLUMN)
         sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
     return SQLITE_OK;
