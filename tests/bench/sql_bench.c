@@ -1,11 +1,12 @@
 /*
 ** Times SQL statements against one another, in one process and one connection.
 **
-**     sql_bench [-n ROUNDS] [-s SETUP]… EXTENSION STATEMENT…
+**     sql_bench [-m] [-n ROUNDS] [-s SETUP]… EXTENSION STATEMENT…
 **
-** Each SETUP is run once, in order. Then the statements are run in turn, ROUNDS times: from prepare
-** to finalize, each row stepped, each column read in its own type. A line for each: the medians of
-** wall and CPU time in ms, rows, and the statement.
+** The connection is one thread's own, as that of earlgrey-lua; -m: with SQLite's lock in each call,
+** as sqlite3 and Python have it. Each SETUP is run once, in order. Then the statements are run in
+** turn, ROUNDS times: from prepare to finalize, each row stepped, each column read in its own type.
+** A line for each: the medians of wall and CPU time in ms, rows, and the statement.
 **
 ** The floor: CREATE VIRTUAL TABLE temp.NAME USING bench_array(SELECT …) keeps the rows of a
 ** statement in arrays, an int64 or a text a value, and hands them out with as little work as a
@@ -226,10 +227,12 @@ static double median(double *values, int n) {
 }
 
 int main(int argc, char **argv) {
-    int n_rounds = 15, n_setups = 0, option;
+    int n_rounds = 15, n_setups = 0, option, mutex = SQLITE_OPEN_NOMUTEX;
     const char *setups[MAX_STATEMENTS];
-    while ((option = getopt(argc, argv, "n:s:")) != -1) {
-        if (option == 'n')
+    while ((option = getopt(argc, argv, "mn:s:")) != -1) {
+        if (option == 'm')
+            mutex = SQLITE_OPEN_FULLMUTEX;
+        else if (option == 'n')
             n_rounds = atoi(optarg);
         else if (option == 's' && n_setups < MAX_STATEMENTS)
             setups[n_setups++] = optarg;
@@ -238,13 +241,14 @@ int main(int argc, char **argv) {
     }
     int n_statements = argc - optind - 1;
     if (n_statements < 1 || n_statements > MAX_STATEMENTS || n_rounds < 1) {
-        fprintf(stderr, "usage: sql_bench [-n ROUNDS] [-s SETUP]... EXTENSION STATEMENT...\n");
+        fprintf(stderr, "usage: sql_bench [-m] [-n ROUNDS] [-s SETUP]... EXTENSION STATEMENT...\n");
         return 2;
     }
     sqlite3 *db;
     char *error = NULL;
     int64_t sum = 0, n_rows[MAX_STATEMENTS];
-    if (sqlite3_open(":memory:", &db) != SQLITE_OK)
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | mutex,
+                        NULL) != SQLITE_OK)
         return 1;
     sqlite3_enable_load_extension(db, 1);
     if (sqlite3_load_extension(db, argv[optind], NULL, &error) != SQLITE_OK) {

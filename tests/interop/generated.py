@@ -73,11 +73,41 @@ def checksums_right(folder):
     equal(sequence, 10001, "records")
 
 
+def light_rows(db, folder):
+    """Rankings of a dataset pass over rows whose addresses weigh too little, and say what those of the capture say.
+
+    With this little memory rows wait so shortly that a million are enough; groups of the others are spilled."""
+    capture = os.path.join(folder, "light.pcap")
+    generate(capture, "-n", "1200000")
+
+    def ranked(call, source):
+        rows = db.execute("SELECT * FROM " + call % quote(source)).fetchall()
+        return rows, db.execute("SELECT bytes_spilled FROM netflow_scan_stats()").fetchone()[0]
+
+    rankings = ["netflow_active(%s, 10)", "netflow_active(%s, 300)"]
+    for keys in ("srcaddr,dstaddr", "srcaddr", "dstaddr,dstport", "srcaddr,srcport,dstaddr,dstport,protocol"):
+        rankings += ["netflow_top(%%s, '%s', '%s', 10)" % (keys, measure) for measure in ("bytes", "packets", "flows")]
+    old = db.execute("SELECT earlgrey_memory_limit(), earlgrey_threads()").fetchone()
+    for addresses in ("text", "uint32"):
+        dataset = os.path.join(folder, "light-" + addresses)
+        db.execute("SELECT * FROM netflow_ingest(%s, %s, 'addresses=%s')" % (quote(capture), quote(dataset), addresses)).fetchall()
+        for threads in (1, 2):
+            db.execute("SELECT earlgrey_memory_limit('1 kb'), earlgrey_threads(%d)" % threads).fetchall()
+            spilled = []
+            for ranking in rankings:
+                (expected, more), (found, fewer) = ranked(ranking, capture), ranked(ranking, dataset)
+                equal(found, expected, "%s, %s, %d threads" % (ranking, addresses, threads))
+                spilled.append((more, fewer))
+            assert spilled[0][0] > spilled[0][1], "pairs of the capture spill %d bytes, of the dataset %d" % spilled[0]
+    db.execute("SELECT earlgrey_memory_limit(%d), earlgrey_threads(%d)" % old).fetchall()
+
+
 def main():
     db = connect()
     with tempfile.TemporaryDirectory(prefix="earlgrey-generated.") as folder:
         path = os.path.join(folder, "flows.pcap")
         check("100,000 records", sums_agree, db, path, "-n", "100000")
+        check("rankings pass over light rows", light_rows, db, folder)
         check("100,000 records while the exporter's clock wraps", sums_agree, db, path, "-n", "100000", "-s", "2", "-u", "4290000000")
         check("one record", sums_agree, db, path, "-n", "1")
         check("gcc and clang write the same bytes", same_bytes, folder)
