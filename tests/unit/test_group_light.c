@@ -136,7 +136,7 @@ static void rank(const eg_group_spec *spec, int n_threads, bool is_flat, weigher
                                .is_independent = true,
                                .weigh = weigh};
     made m = {.source = {&ops},
-              .n_rows = is_light() ? 300000 : 1000000,
+              .n_rows = is_light() ? 200000 : 1000000,
               .piece_rows = 50000,
               .is_flat = is_flat};
     eg_scan_spec scan_spec = {.vectors = eg_group_vectors(spec), .n_threads = n_threads};
@@ -172,30 +172,40 @@ static void light_rows_are_passed_over_and_answers_are_the_same(void **state) {
                  {"srcaddr", EG_MEASURE_FLOWS, false},
                  {"dstaddr,dstport", EG_MEASURE_PACKETS, false},
                  {"protocol,srcaddr,srcport,dstaddr,dstport", EG_MEASURE_BYTES, false}};
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
-        for (int n_threads = 0; n_threads < 3; n_threads += 2) {
-            eg_key keys[EG_GROUP_MAX_KEYS] = {0};
-            /* With so little memory what waits is spilled. */
-            eg_group_spec spec = {.keys = keys,
-                                  .unordered_pair = cases[c].is_pair,
-                                  .measure = cases[c].measure,
-                                  .limit = 10,
-                                  .memory_bytes = 1};
-            static result plain, none, picked;
-            assert_int_equal(
-                eg_group_parse_keys(cases[c].keys, strlen(cases[c].keys), keys, &spec.n_keys, NULL),
-                EG_OK);
-            rank(&spec, n_threads, false, NULL, &plain);
-            rank(&spec, n_threads, false, made_weigh_nothing, &none);
-            rank(&spec, n_threads, false, made_weigh, &picked);
-            assert_int_equal(plain.n, 10);
-            assert_same(&plain, &none);
-            assert_same(&plain, &picked);
-            assert_int_equal(none.n_weighed, 1);
-            assert_in_range(picked.n_weighed, 1, 2);
-            assert_true(plain.spilled_bytes > 1000000);
-            assert_true(picked.spilled_bytes < plain.spilled_bytes / 2);
-        }
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        int n_threads = c % 2 == 0 && !is_light() ? 2 : 0; /* fewer rows fill one lane */
+        eg_key keys[EG_GROUP_MAX_KEYS] = {0};
+        /* With so little memory what waits is spilled. */
+        eg_group_spec spec = {.keys = keys,
+                              .unordered_pair = cases[c].is_pair,
+                              .measure = cases[c].measure,
+                              .limit = 10,
+                              .memory_bytes = 1};
+        static result plain, picked;
+        assert_int_equal(
+            eg_group_parse_keys(cases[c].keys, strlen(cases[c].keys), keys, &spec.n_keys, NULL),
+            EG_OK);
+        rank(&spec, n_threads, false, NULL, &plain);
+        rank(&spec, n_threads, false, made_weigh, &picked);
+        assert_int_equal(plain.n, 10);
+        assert_same(&plain, &picked);
+        assert_in_range(picked.n_weighed, 1, 2);
+        if (is_light()) /* too few rows */
+            continue;
+        assert_true(plain.spilled_bytes > 1000000);
+        assert_true(picked.spilled_bytes < plain.spilled_bytes / 2);
+    }
+}
+
+static void a_source_that_knows_of_some_rows_only_is_asked_once(void **state) {
+    (void)state;
+    static result plain, none;
+    eg_key keys[EG_GROUP_MAX_KEYS] = {{EG_COL_SRCADDR, 32}, {EG_COL_DSTPORT, 32}};
+    eg_group_spec spec = {.keys = keys, .n_keys = 2, .limit = 10, .memory_bytes = 1};
+    rank(&spec, 0, false, NULL, &plain);
+    rank(&spec, 0, false, made_weigh_nothing, &none);
+    assert_same(&plain, &none);
+    assert_int_equal(none.n_weighed, 1);
 }
 
 /* Where no address has more than others the weights are asked for, and are of no use. */
@@ -284,6 +294,7 @@ static void rows_stay_up_to_the_last_that_counts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(light_rows_are_passed_over_and_answers_are_the_same),
+        cmocka_unit_test(a_source_that_knows_of_some_rows_only_is_asked_once),
         cmocka_unit_test(rows_stay_up_to_the_last_that_counts),
         cmocka_unit_test(flat_sums_change_nothing),
         cmocka_unit_test(other_rankings_do_not_ask),
