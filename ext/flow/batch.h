@@ -53,6 +53,20 @@ eg_status eg_batch_need_numbers(eg_batch *b, eg_err *err);
 /* The array of a vector; NULL where the batch has none. */
 void *eg_batch_array(const eg_batch *b, eg_vector v);
 
+/* Element i of an array of a vector's width: 1, 2 and 4 bytes are unsigned, 8 are signed. */
+static inline int64_t eg_array_number(const void *array, size_t width, size_t i) {
+    switch (width) {
+    case 8:
+        return ((const int64_t *)array)[i];
+    case 4:
+        return ((const uint32_t *)array)[i];
+    case 2:
+        return ((const uint16_t *)array)[i];
+    default:
+        return ((const uint8_t *)array)[i];
+    }
+}
+
 /* Writes rows[0..n) of an array of values of `width` bytes, 1, 2, 4, 8 or 16, to out; which may be
 ** the array itself where the rows ascend. */
 void eg_pick_rows(void *out, const void *in, size_t width, const uint16_t *rows, uint32_t n);

@@ -4,26 +4,16 @@
 #include <string.h>
 
 #include "base/bytes.h"
-
-static int64_t number_at(const void *numbers, eg_vector v, size_t i) {
-    switch (eg_vector_width(v)) {
-    case 1:
-        return ((const uint8_t *)numbers)[i];
-    case 2:
-        return ((const uint16_t *)numbers)[i];
-    case 4:
-        return ((const uint32_t *)numbers)[i];
-    default:
-        return ((const int64_t *)numbers)[i];
-    }
-}
+#include "flow/batch.h"
 
 /* Says what passes as one range, where it is. */
 static void find_range(eg_shard_codes *c, eg_vector v, const void *numbers) {
     eg_pq_code_test *t = &c->test;
     const uint8_t *first = memchr(c->passes, 1, t->n_entries);
     const uint8_t *fails = memchr(c->passes, 0, t->n_entries);
-    c->other = fails != NULL ? number_at(numbers, v, (size_t)(fails - c->passes)) : 0;
+    c->other = fails != NULL
+                   ? eg_array_number(numbers, eg_vector_width(v), (size_t)(fails - c->passes))
+                   : 0;
     t->lo = 1;
     t->hi = 0;
     c->is_one = true;
@@ -33,7 +23,7 @@ static void find_range(eg_shard_codes *c, eg_vector v, const void *numbers) {
     t->lo = (uint32_t)(first - c->passes);
     t->hi = (uint32_t)(last - c->passes);
     c->is_one = first == last;
-    c->number = number_at(numbers, v, t->lo);
+    c->number = eg_array_number(numbers, eg_vector_width(v), t->lo);
     if (memchr(first, 0, (size_t)(last - first)) != NULL)
         t->passes = c->passes;
 }
@@ -57,7 +47,7 @@ eg_status eg_shard_codes_fill(eg_shard_codes *c, const eg_shard_tests *tests, eg
             eg_shard_test_rows(t, numbers, n_entries, c->passes))
             continue;
         for (uint32_t k = 0; k < n_entries; k++) {
-            int64_t number = number_at(numbers, v, k);
+            int64_t number = eg_array_number(numbers, eg_vector_width(v), k);
             c->passes[k] &= eg_shard_test_span(t, number, number);
         }
     }

@@ -361,19 +361,6 @@ static int flows_eof(sqlite3_vtab_cursor *cursor) {
     return ((flows_cursor *)cursor)->batch == NULL;
 }
 
-static inline int64_t plain_number(const void *numbers, unsigned width, uint32_t row) {
-    switch (width) {
-    case 8:
-        return ((const int64_t *)numbers)[row];
-    case 4:
-        return ((const uint32_t *)numbers)[row];
-    case 2:
-        return ((const uint16_t *)numbers)[row];
-    default:
-        return ((const uint8_t *)numbers)[row];
-    }
-}
-
 /* What is no plain number. Apart from these, which need no frame of their own. */
 static __attribute__((noinline)) void show_other(sqlite3_context *ctx, const eg_batch *b,
                                                  const plain_column *plain, eg_column col,
@@ -381,7 +368,8 @@ static __attribute__((noinline)) void show_other(sqlite3_context *ctx, const eg_
     if (plain->numbers == NULL)
         eg_sql_result(ctx, b, col, row);
     else
-        eg_sql_result_number(ctx, col, plain_number(plain->numbers, plain->text_width, row), NULL);
+        eg_sql_result_number(ctx, col, eg_array_number(plain->numbers, plain->text_width, row),
+                             NULL);
 }
 
 static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int column) {
@@ -393,7 +381,7 @@ static int flows_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int c
         if (plain->width == 0)
             show_other(ctx, c->batch, plain, col, row);
         else
-            sqlite3_result_int64(ctx, plain_number(plain->numbers, plain->width, row));
+            sqlite3_result_int64(ctx, eg_array_number(plain->numbers, plain->width, row));
     } else if (column == SOURCE_COLUMN)
         sqlite3_result_text(ctx, c->source, -1, SQLITE_TRANSIENT);
     return SQLITE_OK;
