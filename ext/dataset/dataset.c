@@ -21,6 +21,7 @@
 
 /* Shards that are written at a time; beyond, the one not written to for longest is
 ** finished. A capture of one clock has two at most. */
+#define SHARD_GROUPS INT64_C(32) /* full ones: some 700 MB, and 30 MB of footer */
 #define MAX_OPEN 64
 
 typedef struct dataset {
@@ -272,7 +273,9 @@ static eg_status take_group(void *arg, const eg_row_group *group,
     dataset *d = arg;
     eg_shard_output *o = NULL;
     eg_status rc = output_of(d, group->day, &o, err);
-    return rc == EG_OK ? eg_shard_output_add(o, group, chunks, &d->schema, err) : rc;
+    if (rc == EG_OK)
+        rc = eg_shard_output_add(o, group, chunks, &d->schema, err);
+    return rc == EG_OK && o->n_rows >= d->options.rows_of_shard ? finish_output(d, o, err) : rc;
 }
 
 static eg_group_sink sink_of(dataset *d) {
@@ -579,6 +582,7 @@ void eg_dataset_defaults(eg_dataset_options *options, const char *version) {
                                                .compression = compressions[0].codec,
                                                .level = compressions[0].level},
                                     .n_threads = eg_pool_cores(),
+                                    .rows_of_shard = SHARD_GROUPS * EG_ROWS_MAX,
                                     .version = version};
 }
 

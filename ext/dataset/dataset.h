@@ -22,10 +22,11 @@
 
 typedef struct eg_dataset_options {
     eg_encode_options encode;
-    bool has_addresses;   /* the layout's dotted was asked for: a dataset of others is refused */
-    bool has_compression; /* likewise; else a dataset goes on as it began */
-    int n_threads;        /* that encode; at least 1 */
-    const char *version;  /* of Earlgrey, for created_by */
+    bool has_addresses;    /* the layout's dotted was asked for: a dataset of others is refused */
+    bool has_compression;  /* likewise; else a dataset goes on as it began */
+    int n_threads;         /* that encode; at least 1 */
+    int64_t rows_of_shard; /* with so many a shard is finished: its footer waits in memory */
+    const char *version;   /* of Earlgrey, for created_by */
 } eg_dataset_options;
 
 /* Zstandard, dotted addresses, a thread a processor. */

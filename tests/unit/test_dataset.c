@@ -88,6 +88,8 @@ static void remove_directory(void) {
     assert_int_equal(system(command), 0);
 }
 
+static int64_t rows_of_shard; /* 0: as many as usual */
+
 /* Stores n_rows rows as a capture; *in is what they sum up to. */
 static void store(bool dotted, uint32_t n_rows, int64_t day, int n_days, uint8_t id, bool commits,
                   sum *in) {
@@ -97,6 +99,8 @@ static void store(bool dotted, uint32_t n_rows, int64_t day, int n_days, uint8_t
     eg_err err = {.msg = ""};
     eg_dataset_defaults(&options, "test");
     options.encode.layout.dotted = dotted;
+    if (rows_of_shard > 0)
+        options.rows_of_shard = rows_of_shard;
     if (eg_dataset_open(directory, &options, &eg_sqlite_manifest, (eg_poll){0}, &s, &err) != EG_OK)
         fail_msg("%s", err.msg);
     eg_intern_open(&texts, NULL);
@@ -294,6 +298,16 @@ static void a_capture_of_two_days_is_two_shards(void **state) {
     assert_stored(true, 20000, 13720, 2, 2);
 }
 
+/* Each row group is a shard then. */
+static void a_shard_is_finished_that_has_rows_enough(void **state) {
+    (void)state;
+    rows_of_shard = 1;
+    if (!is_light())
+        assert_stored(true, 2 * EG_ROWS_MAX + 5000, 13720, 1, 3);
+    assert_stored(true, 20000, 13720, 2, 2);
+    rows_of_shard = 0;
+}
+
 /* Shards are finished to make room for others, and begun again for a day's next rows. */
 static void more_rows_than_a_buffer_of_more_days_than_open_files_come_back(void **state) {
     (void)state;
@@ -329,6 +343,7 @@ int main(void) {
         cmocka_unit_test(rows_of_an_address_are_those_of_reading_everything),
         cmocka_unit_test(a_dataset_knows_what_its_rows_sum_up_to_at_most),
         cmocka_unit_test(a_capture_of_two_days_is_two_shards),
+        cmocka_unit_test(a_shard_is_finished_that_has_rows_enough),
         cmocka_unit_test(more_rows_than_a_buffer_of_more_days_than_open_files_come_back),
         cmocka_unit_test(what_is_rolled_back_is_not_there),
         cmocka_unit_test(days_before_1970_are_those_of_the_export),
