@@ -302,8 +302,6 @@ static eg_status fill_others(shard_piece *p, eg_batch *b, eg_err *err) {
     return rc;
 }
 
-/* ---- batches ------------------------------------------------------------ */
-
 /* ---- rows that pass ----------------------------------------------------- */
 
 /* Tests the next rows of a lane, at most n and `at` of a batch from row on, by their codes. *n_read
@@ -466,6 +464,8 @@ static void shift(shard_piece *p, eg_batch *b, uint32_t lo, uint32_t n) {
         memset(b->nulls + n, 0, (EG_BATCH_ROWS - n) * sizeof *b->nulls);
     }
 }
+
+/* ---- batches ------------------------------------------------------------ */
 
 static eg_status fill_all(shard_piece *p, eg_batch *b, eg_vector_set vectors, int64_t row,
                           uint32_t n, eg_err *err) {

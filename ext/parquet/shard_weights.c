@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parquet/shard_parts.h"
+
 #define IN_KEY " (" EG_WEIGHTS_KEY ")"
 #define ROWS_OF_BUCKET 64
 #define ANY 255
 #define FIRST_ANY 252    /* codes from here on have no 64 bits */
 #define MOST_BYTES 65536 /* that weights can be: frames of what does not pack, too */
-#define MOST_DIGITS 18   /* of a place: any number of these is in 64 bits */
 
 /* ---- codes -------------------------------------------------------------- */
 
@@ -70,22 +71,6 @@ eg_status eg_shard_weights_write(eg_pq_buffer *out, const eg_weight_sums *sums, 
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* Three numbers in decimal, a space between them. */
-static bool parse_place(eg_pq_bytes text, int64_t place[3]) {
-    uint32_t at = 0;
-    for (int i = 0; i < 3; i++) {
-        uint32_t first = at;
-        for (place[i] = 0; at < text.n_bytes && at - first < MOST_DIGITS; at++) {
-            if (text.data[at] < '0' || text.data[at] > '9')
-                break;
-            place[i] = place[i] * 10 + (text.data[at] - '0');
-        }
-        if (at == first || (i < 2 && (at == text.n_bytes || text.data[at++] != ' ')))
-            return false;
-    }
-    return at == text.n_bytes;
-}
-
 static eg_status unpack(eg_shard_weights *w, size_t n_raw, eg_err *err) {
     size_t n_codes = (size_t)EG_N_WEIGHTS << w->n_bits;
     eg_status rc = eg_pq_block_reserve(&w->room, n_codes, err);
@@ -99,26 +84,22 @@ static eg_status unpack(eg_shard_weights *w, size_t n_raw, eg_err *err) {
 
 eg_status eg_shard_weights_read(eg_shard_weights *w, eg_pq_file *f, uint32_t row_group,
                                 uint32_t column, eg_err *err) {
-    eg_pq_bytes text;
-    int64_t place[3], n_file = eg_pq_file_bytes(f);
+    eg_shard_place place;
     w->codes = NULL;
-    if (!eg_pq_chunk_value(eg_pq_file_chunk(f, row_group, column), EG_WEIGHTS_KEY, &text))
-        return EG_DONE;
-    if (text.data == NULL || !parse_place(text, place) || place[0] > n_file ||
-        place[1] > n_file - place[0] || place[2] > UINT32_MAX)
-        return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, -1,
-                                "expected offset, length and CRC in the file" IN_KEY, err);
-    int64_t offset = place[0], n_raw = place[1];
+    eg_status rc = eg_shard_place_read(f, row_group, column, EG_WEIGHTS_KEY, &place, err);
+    if (rc != EG_OK)
+        return rc;
+    int64_t offset = place.offset, n_raw = place.n_bytes;
     if (n_raw == 0 || n_raw > MOST_BYTES)
         return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, -1,
                                 "expected weights of 1 to 65536 bytes" IN_KEY, err);
-    eg_status rc = eg_pq_block_reserve(&w->raw, (size_t)n_raw, err);
+    rc = eg_pq_block_reserve(&w->raw, (size_t)n_raw, err);
     if (rc == EG_OK)
         rc = eg_pq_file_read(f, offset, w->raw.data, (size_t)n_raw, err);
     if (rc != EG_OK)
         return rc;
     w->bytes_read += n_raw;
-    if (libdeflate_crc32(0, w->raw.data, (size_t)n_raw) != (uint32_t)place[2])
+    if (libdeflate_crc32(0, w->raw.data, (size_t)n_raw) != place.crc32)
         return eg_pq_chunk_fail(f, row_group, column, EG_CORRUPT, offset,
                                 "CRC of the weights differs" IN_KEY, err);
     w->n_bits = w->raw.data[0];

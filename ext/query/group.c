@@ -162,16 +162,21 @@ static eg_status sum_partition(void *arg, int lane, size_t partition, eg_err *er
     return eg_group_table_sum(((const run *)arg)->groups->table, lane, partition, err);
 }
 
+/* What the groups of a partition need to be among the first, of which a lane has found some. */
+static eg_group_bound bound_of(const run *r, const eg_group_top *top) {
+    const eg_group_order *by = &r->groups->by;
+    uint64_t least = r->n_top > 0 ? eg_group_top_least(top, by, r->n_top) : 0;
+    return (eg_group_bound){by->measure, least > r->least ? least : r->least};
+}
+
 static eg_status peek_partition(void *arg, int lane, size_t partition, eg_err *err) {
     const run *r = arg;
     eg_groups *g = r->groups;
     eg_group_top *top = &r->packed[lane]->top;
-    eg_group_bound bound = {.measure = g->by.measure,
-                            .least = eg_group_top_least(top, &g->by, r->n_top)};
     const uint64_t *entries;
     uint32_t n;
-    bound.least = bound.least > r->least ? bound.least : r->least;
-    eg_status rc = eg_group_table_peek(g->table, lane, partition, bound, &entries, &n, err);
+    eg_status rc =
+        eg_group_table_peek(g->table, lane, partition, bound_of(r, top), &entries, &n, err);
     return rc == EG_OK ? eg_group_top_add(top, &g->by, r->n_top, entries, n, err) : rc;
 }
 
@@ -225,13 +230,10 @@ static eg_status make_room(void *arg, eg_err *err) {
 static eg_status finish_partition(void *arg, int lane, size_t partition, eg_err *err) {
     const run *r = arg;
     eg_groups *g = r->groups;
-    eg_group_bound bound = {.measure = g->by.measure};
     const uint64_t *entries;
     uint32_t n;
-    if (r->n_top > 0)
-        bound.least = eg_group_top_least(&g->tops[lane], &g->by, r->n_top);
-    bound.least = bound.least > r->least ? bound.least : r->least;
-    eg_status rc = eg_group_table_finish(g->table, lane, partition, bound, &entries, &n, err);
+    eg_status rc = eg_group_table_finish(g->table, lane, partition, bound_of(r, &g->tops[lane]),
+                                         &entries, &n, err);
     if (rc == EG_OK && g->runs != NULL)
         rc = eg_group_runs_write(g->runs, partition, entries, n, err);
     else if (rc == EG_OK && r->n_top > 0)
