@@ -84,11 +84,11 @@ typedef struct eg_source_ops {
     /* Whether next() of pieces may run on other threads, at once, as long as pieces are opened
     ** and closed on one: it asks no poll. */
     bool is_independent;
-    /* Adds to totals[EG_WEIGHT_BUCKETS] (flow/weights.h), for each bucket of source or destination
-    ** addresses (`by`: SRCADDR or DSTADDR), at least what all rows of such an address sum up to;
-    ** sums that would overflow stay at UINT64_MAX. At any time, on the host's thread. EG_DONE where
-    ** it does not know of all rows: totals are of no use then. NULL: never knows. */
-    eg_status (*weigh)(eg_source *s, eg_vector by, eg_weight measure, uint64_t *totals,
+    /* Adds to sources[EG_WEIGHT_BUCKETS] (flow/weights.h), for each bucket of source addresses, at
+    ** least what all rows of such an address sum up to, and to destinations likewise; either may be
+    ** NULL. Sums that would overflow stay at UINT64_MAX. At any time, on the host's thread. EG_DONE
+    ** where it does not know of all rows: totals are of no use then. NULL: never knows. */
+    eg_status (*weigh)(eg_source *s, eg_weight measure, uint64_t *sources, uint64_t *destinations,
                        eg_err *err);
 } eg_source_ops;
 

@@ -191,10 +191,9 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
 
 #define MOST_WEIGHED 1000 /* shards that are opened for it */
 
-/* Adds the weights of a file's row groups. */
-static eg_status weigh_file(eg_shard_weights *w, eg_pq_file *f, eg_vector by, eg_weight measure,
-                            uint64_t *totals, eg_err *err) {
-    const char *name = by == EG_VEC_SRCADDR ? "srcaddr" : "dstaddr";
+/* Adds the weights behind a column of a file's row groups. */
+static eg_status weigh_column(eg_shard_weights *w, eg_pq_file *f, const char *name,
+                              eg_weight measure, uint64_t *totals, eg_err *err) {
     int64_t column = eg_pq_file_find(f, name, strlen(name));
     eg_status rc = column >= 0 ? EG_OK : EG_DONE;
     for (uint32_t g = 0; rc == EG_OK && g < eg_pq_file_row_groups(f); g++) {
@@ -210,7 +209,8 @@ static eg_status weigh_file(eg_shard_weights *w, eg_pq_file *f, eg_vector by, eg
 /* Files are opened anew, as the one that rows are handed out of may be any. What is wrong with
 ** one is for the scan to tell, when its turn comes. */
 static eg_status weigh_shard(shard_source *s, const eg_shard *shard, eg_shard_weights *w,
-                             eg_vector by, eg_weight measure, uint64_t *totals, eg_err *err) {
+                             eg_weight measure, uint64_t *sources, uint64_t *destinations,
+                             eg_err *err) {
     eg_pq_file *f = NULL;
     eg_status rc = check_shard(s, shard, err);
     if (rc == EG_OK)
@@ -218,16 +218,17 @@ static eg_status weigh_shard(shard_source *s, const eg_shard *shard, eg_shard_we
     if (rc != EG_OK)
         return rc == EG_NOMEM ? rc : EG_DONE;
     s->stats.bytes_read += eg_pq_file_opening_bytes(f);
-    if (shard->n_rows == eg_pq_file_rows(f))
-        rc = weigh_file(w, f, by, measure, totals, err);
-    else
-        rc = EG_DONE;
+    rc = shard->n_rows == eg_pq_file_rows(f) ? EG_OK : EG_DONE;
+    if (rc == EG_OK && sources != NULL)
+        rc = weigh_column(w, f, "srcaddr", measure, sources, err);
+    if (rc == EG_OK && destinations != NULL)
+        rc = weigh_column(w, f, "dstaddr", measure, destinations, err);
     eg_pq_file_close(f);
     return rc;
 }
 
-static eg_status source_weigh(eg_source *base, eg_vector by, eg_weight measure, uint64_t *totals,
-                              eg_err *err) {
+static eg_status source_weigh(eg_source *base, eg_weight measure, uint64_t *sources,
+                              uint64_t *destinations, eg_err *err) {
     shard_source *s = (shard_source *)base;
     const eg_poll *poll = &s->shared.spec->poll;
     eg_shard_weights w = {0};
@@ -236,7 +237,7 @@ static eg_status source_weigh(eg_source *base, eg_vector by, eg_weight measure, 
         if (poll->poll != NULL && poll->poll(poll->arg))
             rc = eg_fail(err, EG_INTERRUPT, -1, "interrupted");
         else
-            rc = weigh_shard(s, &s->list.shards[i], &w, by, measure, totals, err);
+            rc = weigh_shard(s, &s->list.shards[i], &w, measure, sources, destinations, err);
     s->stats.bytes_read += w.bytes_read;
     eg_shard_weights_close(&w);
     return rc;

@@ -26,11 +26,9 @@ eg_status eg_group_light_ask(eg_group_light *l, eg_source *source, eg_err *err) 
     if (l->totals == NULL)
         return eg_fail_nomem(err, "weights of addresses");
     eg_status rc = source->ops->weigh != NULL ? EG_OK : EG_DONE;
-    if (rc == EG_OK && l->by_source)
-        rc = source->ops->weigh(source, EG_VEC_SRCADDR, l->measure, l->totals, err);
-    if (rc == EG_OK && l->by_destination)
-        rc = source->ops->weigh(source, EG_VEC_DSTADDR, l->measure, l->totals + EG_WEIGHT_BUCKETS,
-                                err);
+    if (rc == EG_OK)
+        rc = source->ops->weigh(source, l->measure, l->by_source ? l->totals : NULL,
+                                l->by_destination ? l->totals + EG_WEIGHT_BUCKETS : NULL, err);
     l->is_useless = rc != EG_OK;
     return rc == EG_DONE ? EG_OK : rc;
 }

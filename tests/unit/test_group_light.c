@@ -92,8 +92,8 @@ static void made_close(eg_source *source, eg_scan_stats *stats) {
     (void)source, (void)stats;
 }
 
-static eg_status made_weigh(eg_source *source, eg_vector by, eg_weight measure, uint64_t *totals,
-                            eg_err *err) {
+static eg_status made_weigh(eg_source *source, eg_weight measure, uint64_t *sources,
+                            uint64_t *destinations, eg_err *err) {
     (void)err;
     made *m = (made *)source;
     eg_batch b;
@@ -101,21 +101,24 @@ static eg_status made_weigh(eg_source *source, eg_vector by, eg_weight measure, 
     assert_int_equal(eg_batch_open(&b, ALL_VECTORS, NULL, NULL), EG_OK);
     for (uint64_t number = 0; number < m->n_rows; number++) {
         make_row(m->is_flat, &b, 0, number);
-        uint32_t addr = by == EG_VEC_SRCADDR ? b.v.SRCADDR[0] : b.v.DSTADDR[0];
-        totals[eg_weight_bucket(addr)] += measure == EG_WEIGHT_BYTES     ? (uint64_t)b.v.BYTES[0]
-                                          : measure == EG_WEIGHT_PACKETS ? (uint64_t)b.v.PACKETS[0]
-                                                                         : 1;
+        uint64_t n = measure == EG_WEIGHT_BYTES     ? (uint64_t)b.v.BYTES[0]
+                     : measure == EG_WEIGHT_PACKETS ? (uint64_t)b.v.PACKETS[0]
+                                                    : 1;
+        if (sources != NULL)
+            sources[eg_weight_bucket(b.v.SRCADDR[0])] += n;
+        if (destinations != NULL)
+            destinations[eg_weight_bucket(b.v.DSTADDR[0])] += n;
     }
     eg_batch_close(&b);
     return EG_OK;
 }
 
 /* What only few rows could know. */
-static eg_status made_weigh_nothing(eg_source *source, eg_vector by, eg_weight measure,
-                                    uint64_t *totals, eg_err *err) {
-    (void)by, (void)measure, (void)err;
+static eg_status made_weigh_nothing(eg_source *source, eg_weight measure, uint64_t *sources,
+                                    uint64_t *destinations, eg_err *err) {
+    (void)measure, (void)destinations, (void)err;
     ((made *)source)->n_weighed++;
-    totals[0] = 1;
+    sources[0] = 1;
     return EG_DONE;
 }
 
@@ -126,7 +129,7 @@ typedef struct result {
     int n_weighed;
 } result;
 
-typedef eg_status (*weigher)(eg_source *, eg_vector, eg_weight, uint64_t *, eg_err *);
+typedef eg_status (*weigher)(eg_source *, eg_weight, uint64_t *, uint64_t *, eg_err *);
 
 static void rank(const eg_group_spec *spec, int n_threads, bool is_flat, weigher weigh,
                  result *out) {
@@ -189,7 +192,7 @@ static void light_rows_are_passed_over_and_answers_are_the_same(void **state) {
         rank(&spec, n_threads, false, made_weigh, &picked);
         assert_int_equal(plain.n, 10);
         assert_same(&plain, &picked);
-        assert_in_range(picked.n_weighed, 1, 2);
+        assert_int_equal(picked.n_weighed, 1);
         if (is_light()) /* too few rows */
             continue;
         assert_true(plain.spilled_bytes > 1000000);
@@ -244,10 +247,13 @@ static void other_rankings_do_not_ask(void **state) {
 }
 
 /* Two rows between two addresses, there and back, of 50 each: what their addresses weigh in all. */
-static eg_status weigh_two(eg_source *source, eg_vector by, eg_weight measure, uint64_t *totals,
-                           eg_err *err) {
-    (void)source, (void)by, (void)measure, (void)err;
-    totals[eg_weight_bucket(1)] = totals[eg_weight_bucket(2)] = 50;
+static eg_status weigh_two(eg_source *source, eg_weight measure, uint64_t *sources,
+                           uint64_t *destinations, eg_err *err) {
+    (void)source, (void)measure, (void)err;
+    if (sources != NULL)
+        sources[eg_weight_bucket(1)] = sources[eg_weight_bucket(2)] = 50;
+    if (destinations != NULL)
+        destinations[eg_weight_bucket(1)] = destinations[eg_weight_bucket(2)] = 50;
     return EG_OK;
 }
 

@@ -396,15 +396,14 @@ static eg_status weigh(bool is_dataset, int n_shards, int64_t n_rows_known, uint
     eg_scan_spec spec = {.vectors = vectors, .texts = texts};
     assert_int_equal(eg_shard_source_open(&list, &spec, &source, NULL), EG_OK);
     memset(totals, 0, EG_WEIGHT_BUCKETS * sizeof *totals);
-    eg_status first = source->ops->weigh(source, EG_VEC_SRCADDR, EG_WEIGHT_BYTES, totals, err), rc;
+    eg_status first = source->ops->weigh(source, EG_WEIGHT_BYTES, totals, NULL, err), rc;
     *n_rows = 0;
     while ((rc = source->ops->next_piece(source, &piece, NULL)) == EG_OK) {
         static uint64_t again[EG_WEIGHT_BUCKETS];
         while ((rc = piece->ops->next(piece, &b, NULL)) == EG_OK) {
             *n_rows += b.n_rows;
             memset(again, 0, sizeof again);
-            assert_int_equal(
-                source->ops->weigh(source, EG_VEC_SRCADDR, EG_WEIGHT_BYTES, again, NULL), first);
+            assert_int_equal(source->ops->weigh(source, EG_WEIGHT_BYTES, again, NULL, NULL), first);
             if (first == EG_OK)
                 assert_memory_equal(again, totals, sizeof again);
         }
@@ -485,8 +484,7 @@ static void shards_that_cannot_be_opened_are_not_known(void **state) {
         shard->size_bytes = i == 2 ? 1000 : -1;
         eg_scan_spec spec = {.texts = texts};
         assert_int_equal(eg_shard_source_open(&list, &spec, &source, NULL), EG_OK);
-        assert_int_equal(source->ops->weigh(source, EG_VEC_DSTADDR, EG_WEIGHT_FLOWS, totals, &err),
-                         EG_DONE);
+        assert_int_equal(source->ops->weigh(source, EG_WEIGHT_FLOWS, NULL, totals, &err), EG_DONE);
         source->ops->close(source, NULL);
     }
     eg_intern_close(texts);
@@ -509,7 +507,7 @@ static void a_thousand_shards_are_weighed_and_no_more(void **state) {
         }
         eg_scan_spec spec = {.texts = texts};
         assert_int_equal(eg_shard_source_open(&list, &spec, &source, NULL), EG_OK);
-        assert_int_equal(source->ops->weigh(source, EG_VEC_DSTADDR, EG_WEIGHT_FLOWS, totals, NULL),
+        assert_int_equal(source->ops->weigh(source, EG_WEIGHT_FLOWS, NULL, totals, NULL),
                          n_shards == 1000 ? EG_OK : EG_DONE);
         source->ops->close(source, NULL);
     }
