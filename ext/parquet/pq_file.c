@@ -15,6 +15,7 @@
 #define MAGIC_BYTES 4
 #define TAIL_BYTES 8    /* footer length and magic */
 #define SHORT_BYTES 100 /* most that a chunk's size may be too small */
+#define NEAR_BYTES 8192 /* between offset indexes that are read at once */
 
 struct eg_pq_file {
     int fd;
@@ -592,7 +593,8 @@ static eg_status bad_index(const eg_pq_file *f, uint32_t g, uint32_t column, con
 
 /* Reads a piece of the file that the footer points to into a block of its own, NULL on failure. */
 static eg_status read_piece(const eg_pq_file *f, uint32_t g, uint32_t column, int64_t offset,
-                            int32_t n, uint8_t **out, eg_err *err) {
+                            int64_t n, uint8_t **out, eg_err *err) {
+    *out = NULL;
     if (n <= 0 || !is_inside(f, offset, n))
         return bad_index(f, g, column, "it is not inside the file", offset, err);
     *out = malloc((size_t)n);
@@ -612,7 +614,7 @@ static eg_status take_locations(const eg_pq_file *f, uint32_t g, uint32_t column
     eg_pq_file_chunk_range(f, g, column, &start, &end);
     if (x->n_pages == 0 && num_rows > 0)
         return bad_index(f, g, column, "it has no pages for the rows", num_rows, err);
-    out->pages = calloc(x->n_pages > 0 ? x->n_pages : 1, sizeof *out->pages);
+    out->pages = malloc(((size_t)x->n_pages + 1) * sizeof *out->pages);
     if (out->pages == NULL)
         return eg_fail_nomem(err, "a page index");
     out->n_pages = x->n_pages;
@@ -626,10 +628,9 @@ static eg_status take_locations(const eg_pq_file *f, uint32_t g, uint32_t column
         if (p->first_row < 0 || p->first_row > next_row || (i == 0 && p->first_row != 0))
             return bad_index(f, g, column, "first rows are not in order", p->first_row, err);
         out->pages[i] = (eg_pq_index_page){.offset = p->offset,
-                                           .compressed_bytes = p->compressed_bytes,
                                            .first_row = p->first_row,
                                            .n_rows = next_row - p->first_row,
-                                           .bounds = {.null_count = -1}};
+                                           .compressed_bytes = p->compressed_bytes};
     }
     return EG_OK;
 }
@@ -638,42 +639,80 @@ static eg_status take_bounds(const eg_pq_file *f, uint32_t g, uint32_t column,
                              const eg_pq_column_index *x, eg_pq_index *out, eg_err *err) {
     if (x->n_pages != out->n_pages)
         return bad_index(f, g, column, "column and offset index differ in pages", x->n_pages, err);
+    out->bounds = calloc((size_t)x->n_pages + 1, sizeof *out->bounds);
+    if (out->bounds == NULL)
+        return eg_fail_nomem(err, "a page index");
     for (uint32_t i = 0; i < x->n_pages; i++) {
-        eg_pq_index_page *p = &out->pages[i];
+        eg_pq_index_bounds *b = &out->bounds[i];
         int64_t nulls = x->null_counts != NULL ? x->null_counts[i] : -1;
-        p->bounds.null_count = nulls >= 0 && nulls <= p->n_rows ? nulls : -1;
-        p->is_null_page = x->is_null_page[i];
-        if (!p->is_null_page && has_type_order(f, column))
-            set_bounds(&f->columns[column], x->min_values[i], x->max_values[i], &p->bounds);
+        b->bounds.null_count = nulls >= 0 && nulls <= out->pages[i].n_rows ? nulls : -1;
+        b->is_null_page = x->is_null_page[i];
+        if (!b->is_null_page && has_type_order(f, column))
+            set_bounds(&f->columns[column], x->min_values[i], x->max_values[i], &b->bounds);
     }
-    out->has_bounds = true;
     return EG_OK;
 }
 
-eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
-                             eg_err *err) {
+/* Decodes an offset index. */
+static eg_status read_places(const eg_pq_file *f, uint32_t row_group, uint32_t column,
+                             const uint8_t *raw, eg_pq_index *out, eg_err *err) {
     const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, column);
-    eg_pq_arena arena = {0};
+    eg_pq_arena arena = {.budget_bytes = 16 * (size_t)k->offset_index_length + ((size_t)1 << 20)};
     eg_pq_thrift r;
     eg_pq_offset_index offsets;
-    uint8_t *raw = NULL;
-    memset(out, 0, sizeof *out);
-    if (k->offset_index_offset == 0)
-        return EG_DONE;
-    eg_status rc =
-        read_piece(f, row_group, column, k->offset_index_offset, k->offset_index_length, &raw, err);
-    if (rc != EG_OK)
-        return rc;
-    arena.budget_bytes = 16 * (size_t)k->offset_index_length + ((size_t)1 << 20);
     eg_pq_thrift_init(&r, raw, (size_t)k->offset_index_length, f->name, "offset index",
                       k->offset_index_offset, err);
-    rc = eg_pq_decode_offset_index(&r, &arena, &offsets);
+    eg_status rc = eg_pq_decode_offset_index(&r, &arena, &offsets);
     if (rc == EG_OK)
         rc = take_locations(f, row_group, column, &offsets, out, err);
     eg_pq_arena_free(&arena);
+    return rc;
+}
+
+/* The end of what is read at once from the offset index of the first of n columns on: those of the
+** others, as far as each stands near behind the one before. */
+static int64_t end_of_near(const eg_pq_file *f, uint32_t row_group, const uint32_t *columns,
+                           size_t n) {
+    const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, columns[0]);
+    int64_t end = k->offset_index_offset + k->offset_index_length;
+    for (size_t i = 1; i < n; i++) {
+        k = eg_pq_file_chunk(f, row_group, columns[i]);
+        int64_t from = k->offset_index_offset, n_bytes = k->offset_index_length;
+        if (from >= end && from - end <= NEAR_BYTES && n_bytes > 0 && n_bytes <= NEAR_BYTES &&
+            is_inside(f, from, n_bytes))
+            end = from + n_bytes;
+    }
+    return end;
+}
+
+eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, const uint32_t *columns,
+                             eg_pq_index *const *outs, size_t n, int64_t *bytes_read, eg_err *err) {
+    uint8_t *raw = NULL;
+    int64_t start = 0, end = 0; /* what is in it */
+    eg_status rc = EG_OK;
+    *bytes_read = 0;
+    for (size_t i = 0; i < n; i++)
+        memset(outs[i], 0, sizeof *outs[i]);
+    for (size_t i = 0; i < n && rc == EG_OK; i++) {
+        const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, columns[i]);
+        int64_t from = k->offset_index_offset;
+        if (from == 0)
+            continue;
+        bool is_there = k->offset_index_length > 0 && is_inside(f, from, k->offset_index_length);
+        if (!is_there || from < start || from + k->offset_index_length > end) {
+            int64_t n_bytes = is_there ? end_of_near(f, row_group, columns + i, n - i) - from : 0;
+            free(raw);
+            rc = read_piece(f, row_group, columns[i], from, n_bytes, &raw, err);
+            start = from;
+            end = from + n_bytes;
+            *bytes_read += rc == EG_OK ? n_bytes : 0;
+        }
+        if (rc == EG_OK)
+            rc = read_places(f, row_group, columns[i], raw + (from - start), outs[i], err);
+    }
     free(raw);
-    if (rc != EG_OK)
-        eg_pq_index_close(out);
+    for (size_t i = 0; i < n && rc != EG_OK; i++)
+        eg_pq_index_close(outs[i]);
     return rc;
 }
 
@@ -699,8 +738,12 @@ static eg_status read_bounds(eg_pq_file *f, uint32_t row_group, uint32_t column,
 
 eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
                            eg_err *err) {
-    eg_status rc = eg_pq_index_places(f, row_group, column, out, err);
-    if (rc == EG_OK && eg_pq_file_chunk(f, row_group, column)->column_index_offset != 0)
+    const eg_pq_chunk *k = eg_pq_file_chunk(f, row_group, column);
+    int64_t n_read;
+    eg_status rc = eg_pq_index_places(f, row_group, &column, &out, 1, &n_read, err);
+    if (rc == EG_OK && k->offset_index_offset == 0)
+        return EG_DONE;
+    if (rc == EG_OK && k->column_index_offset != 0)
         rc = read_bounds(f, row_group, column, out, err);
     if (rc != EG_OK)
         eg_pq_index_close(out);
@@ -709,6 +752,7 @@ eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, e
 
 void eg_pq_index_close(eg_pq_index *x) {
     free(x->pages);
+    free(x->bounds);
     free(x->raw);
     memset(x, 0, sizeof *x);
 }

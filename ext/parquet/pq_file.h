@@ -120,19 +120,24 @@ eg_status eg_pq_chunk_fail(const eg_pq_file *f, uint32_t row_group, uint32_t col
 
 /* ---- Page index */
 
+/* Where a page is. */
 typedef struct eg_pq_index_page {
     int64_t offset;            /* of the page header in the file */
-    int32_t compressed_bytes;  /* header included */
     int64_t first_row, n_rows; /* in the row group */
-    eg_pq_bounds bounds;       /* nothing known where there is no column index */
-    bool is_null_page;         /* has only NULLs */
+    int32_t compressed_bytes;  /* header included */
 } eg_pq_index_page;
 
+/* What its values are. */
+typedef struct eg_pq_index_bounds {
+    eg_pq_bounds bounds;
+    bool is_null_page; /* has only NULLs */
+} eg_pq_index_bounds;
+
 typedef struct eg_pq_index {
-    eg_pq_index_page *pages; /* [n_pages], in order of rows */
-    uint32_t n_pages;        /* data pages of the chunk */
-    bool has_bounds;         /* there is a column index */
-    uint8_t *raw;            /* private: what the bounds view */
+    eg_pq_index_page *pages;    /* [n_pages], in order of rows */
+    eg_pq_index_bounds *bounds; /* [n_pages]; NULL where there is no column index */
+    uint32_t n_pages;           /* data pages of the chunk */
+    uint8_t *raw;               /* private: what the bounds view */
 } eg_pq_index;
 
 /* Reads the page index of a chunk into *out, which the caller closes. EG_DONE
@@ -140,9 +145,12 @@ typedef struct eg_pq_index {
 eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
                            eg_err *err);
 
-/* The same without the bounds, which only a predicate needs. */
-eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, uint32_t column, eg_pq_index *out,
-                             eg_err *err);
+/* The same without the bounds, which only a predicate needs, for n columns of a row group at once:
+** where these indexes stand close together they are read in one go. Into outs[i] of columns[i]: no
+** pages where the chunk has no index. *bytes_read are those of the file. On failure none is open.
+ */
+eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, const uint32_t *columns,
+                             eg_pq_index *const *outs, size_t n, int64_t *bytes_read, eg_err *err);
 
 /* Harmless on a zeroed one. */
 void eg_pq_index_close(eg_pq_index *x);

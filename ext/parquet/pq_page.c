@@ -23,14 +23,16 @@ eg_status eg_pq_place_fail(const eg_pq_place *at, eg_status code, eg_err *err, c
 }
 
 eg_status eg_pq_block_reserve(eg_pq_block *b, size_t need, eg_err *err) {
-    if (need <= b->capacity)
-        return EG_OK;
-    uint8_t *data = malloc(need);
+    return need <= b->capacity ? EG_OK : eg_pq_block_renew(b, need + need / EG_PQ_SPARE_PART, err);
+}
+
+eg_status eg_pq_block_renew(eg_pq_block *b, size_t n_bytes, eg_err *err) {
+    uint8_t *data = malloc(n_bytes);
     if (data == NULL)
         return eg_fail_nomem(err, "a Parquet page");
     free(b->data);
     b->data = data;
-    b->capacity = need;
+    b->capacity = n_bytes;
     return EG_OK;
 }
 

@@ -96,8 +96,14 @@ typedef struct eg_pq_page {
     eg_pq_rle levels_before, codes_before;    /* and from where */
 } eg_pq_page;
 
-/* Makes sure of `need` bytes; old contents are lost. */
+#define EG_PQ_SPARE_PART 8 /* of what a buffer needs, more */
+
+/* Makes sure of `need` bytes; old contents are lost. There are some to spare: what one row group
+** needs differs little from the next, and memory that was used before costs no page faults. */
 eg_status eg_pq_block_reserve(eg_pq_block *b, size_t need, eg_err *err);
+
+/* Makes it a new one of n_bytes > 0. */
+eg_status eg_pq_block_renew(eg_pq_block *b, size_t n_bytes, eg_err *err);
 
 /* Checks the sizes of a page header, of a data or dictionary page, against what is
 ** there: n_room bytes of file from the header's end to the chunk's. */

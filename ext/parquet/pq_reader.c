@@ -7,7 +7,6 @@
 
 #define READ_AHEAD ((size_t)64 << 10)   /* read at once where pages are read one after another */
 #define HEADER_BYTES ((size_t)256)      /* as much as most page headers are */
-#define SPARE_PART 8                    /* of what a buffer needs, more */
 #define HEADER_LIMIT ((size_t)16 << 20) /* longest page header: statistics can be texts */
 
 struct eg_pq_reader {
@@ -36,7 +35,8 @@ struct eg_pq_reader {
     eg_pq_block body, dictionary_raw, dictionary_body, dictionary_values;
     int64_t window_off;
     size_t n_window;
-    size_t ahead; /* bytes to read at once, where there are as many */
+    size_t ahead;  /* bytes to read at once, where there are as many */
+    int64_t until; /* of the file, behind the pages that are wanted: no more is read at once */
     eg_pq_reader_counts counts;
     eg_status failed; /* EG_OK, or what sticks */
     eg_err failure;
@@ -44,14 +44,13 @@ struct eg_pq_reader {
 
 /* ---- Memory and bytes */
 
-/* Makes sure of `need` bytes (at least one); old contents are lost. There are some to spare, if the
-** budget allows it: dictionaries of a column differ little, and memory that was used before costs
-** no page faults. */
+/* Makes sure of `need` bytes (at least one); old contents are lost. There are some to spare
+** (pq_page.h), if the budget allows it. */
 static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *err) {
     need += need == 0;
     if (need <= b->capacity)
         return EG_OK;
-    size_t wanted = need + need / SPARE_PART;
+    size_t wanted = need + need / EG_PQ_SPARE_PART;
     /* The old block goes first: both at once would count against the budget. */
     eg_pq_file_give(r->file, b->capacity);
     free(b->data);
@@ -62,7 +61,7 @@ static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *e
         rc = eg_pq_file_take(r->file, wanted = need, err);
     if (rc != EG_OK)
         return rc;
-    rc = eg_pq_block_reserve(b, wanted, err);
+    rc = eg_pq_block_renew(b, wanted, err);
     if (rc != EG_OK)
         eg_pq_file_give(r->file, wanted);
     return rc;
@@ -93,8 +92,8 @@ static eg_status need_bytes(eg_pq_reader *r, int64_t offset, size_t n, const uin
     }
     size_t skip = (size_t)(offset - r->window_off), have = r->n_window - skip;
     if (have < n) {
-        size_t ahead =
-            (uint64_t)(r->end - offset) < r->ahead ? (size_t)(r->end - offset) : r->ahead;
+        int64_t until = offset < r->until ? r->until : r->end;
+        size_t ahead = (uint64_t)(until - offset) < r->ahead ? (size_t)(until - offset) : r->ahead;
         size_t want = n > ahead ? n : ahead;
         if (want > r->window.capacity) {
             /* Grows by a new block, for what is there is kept. */
@@ -306,6 +305,7 @@ static eg_status begin(eg_pq_reader *r, uint32_t row_group, uint32_t column, eg_
     r->n_window = 0;
     r->window_off = 0;
     r->ahead = 0;
+    r->until = r->end;
     r->failed = EG_OK;
     eg_err cause;
     eg_status rc = eg_pq_codec_check(r->chunk->codec, &cause);
@@ -450,10 +450,17 @@ static const eg_pq_index_page *page_of(const eg_pq_index *index, int64_t row) {
     return &index->pages[lo];
 }
 
-static eg_status seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg_err *err) {
+static eg_status seek(eg_pq_reader *r, int64_t row, int64_t end, const eg_pq_index *index,
+                      eg_err *err) {
     eg_status rc = start(r, err);
     if (rc != EG_OK)
         return rc;
+    bool has_index = index != NULL && index->n_pages > 0;
+    r->until = r->end;
+    if (has_index && end > row) {
+        const eg_pq_index_page *last = page_of(index, end - 1);
+        r->until = last->offset + last->compressed_bytes;
+    }
     if (row >= r->next_row - r->page.n_left && row < r->next_row)
         return eg_pq_page_skip(&r->page, (uint32_t)(row - eg_pq_reader_row(r)), err);
     if (row == r->n_rows) {
@@ -461,10 +468,10 @@ static eg_status seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg
         r->next_row = row;
         return EG_OK;
     }
-    if (index != NULL && index->n_pages > 0) {
+    if (has_index) {
         const eg_pq_index_page *p = page_of(index, row);
         r->pos = p->offset;
-        r->ahead = (size_t)p->compressed_bytes;
+        r->ahead = READ_AHEAD;
         r->next_row = p->first_row;
         r->said_n_rows = p->n_rows;
     } else if (row < r->next_row) {
@@ -488,11 +495,12 @@ static eg_status seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg
     }
 }
 
-eg_status eg_pq_reader_seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg_err *err) {
+eg_status eg_pq_reader_seek(eg_pq_reader *r, int64_t row, int64_t end, const eg_pq_index *index,
+                            eg_err *err) {
     if (r->failed != EG_OK)
         return fail_again(r, err);
     if (row < 0 || row > r->n_rows)
         return eg_fail(err, EG_MISUSE, -1, "row %lld of a row group of %lld", (long long)row,
                        (long long)r->n_rows);
-    return note(r, seek(r, row, index, &r->failure), err);
+    return note(r, seek(r, row, end, index, &r->failure), err);
 }

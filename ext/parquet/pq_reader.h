@@ -62,10 +62,12 @@ eg_status eg_pq_reader_entries(eg_pq_reader *r, uint32_t *n_entries, eg_err *err
 ** there is none. */
 eg_status eg_pq_reader_dictionary(eg_pq_reader *r, const eg_pq_dictionary **out, eg_err *err);
 
-/* Makes row (0 to the row group's rows, which is the end) the next one. With an
-** index of this chunk its page is read at once, else (NULL) the page headers
-** before it are. Pages passed over are not decompressed or checked. */
-eg_status eg_pq_reader_seek(eg_pq_reader *r, int64_t row, const eg_pq_index *index, eg_err *err);
+/* Makes row (0 to the row group's rows, which is the end) the next one. With an index of this
+** chunk its page is read at once, and no more of the file than rows before `end` are in, but for
+** what is asked for behind; else (NULL) the page headers before it are. Pages passed over are not
+** decompressed or checked. */
+eg_status eg_pq_reader_seek(eg_pq_reader *r, int64_t row, int64_t end, const eg_pq_index *index,
+                            eg_err *err);
 
 /* The number of the next row in the row group. */
 int64_t eg_pq_reader_row(const eg_pq_reader *r);

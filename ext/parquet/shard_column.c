@@ -731,6 +731,7 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
     size_t width = eg_vector_width(c->vector);
     uint64_t last = UINT64_MAX;
     int64_t key, number = 0;
+    eg_shard_keys_expect(k, v->n_rows);
     for (uint32_t i = 0; i < v->n_rows; i++) {
         if (v->valid != NULL && !v->valid[i]) {
             store(out, width, i, 0);

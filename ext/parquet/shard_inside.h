@@ -54,8 +54,8 @@ typedef struct range {
 typedef struct shard_piece {
     eg_piece base; /* must be first */
     eg_shard_shared *shared;
-    eg_shard_file *file; /* a reference */
-    eg_shard_readers *set;
+    eg_shard_file *file;   /* a reference */
+    eg_shard_readers *set; /* NULL before reading begins and when it is done */
     uint32_t group;
     int64_t n_rows, first_row; /* of the group; its first one's number in the file */
     size_t n_planned;          /* steps of planning done: two for each test */

@@ -57,6 +57,13 @@ eg_status eg_shard_keys_decode(eg_shard_keys *k, eg_err *err);
 /* Reads a part that was not read; behind a few that were read alone, all that are left. */
 eg_status eg_shard_keys_load(eg_shard_keys *k, uint32_t part, eg_err *err);
 
+/* Says that this many rows will ask: where that is as many as there are parts, the first one that
+** is not read has all of them read. */
+static inline void eg_shard_keys_expect(eg_shard_keys *k, uint32_t n_rows) {
+    if (n_rows >= k->parts.n_parts)
+        k->n_alone = UINT32_MAX;
+}
+
 /* Makes sure that an entry's key can be told. EG_CORRUPT, EG_IO. */
 static inline eg_status eg_shard_keys_need(eg_shard_keys *k, uint32_t entry, eg_err *err) {
     uint32_t part = entry >> k->part_bits;

@@ -5,8 +5,9 @@
 ** columns, and drops it where a Bloom filter or dictionary holds nothing that passes.
 ** It goes test by test, and gives way to the caller after each large dictionary.
 **
-** Readers, their buffers and translated dictionaries outlive the piece and serve the
-** next one, perhaps of another file.
+** Readers, their buffers and translated dictionaries are taken when reading begins and given back
+** when it is done, for the next piece, perhaps of another file. So there are as many as threads
+** that read, however many pieces are open.
 */
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,23 @@ void eg_shard_readers_close_idle(eg_shard_shared *shared) {
     }
 }
 
-static eg_status open_readers(eg_shard_shared *shared, eg_shard_readers **out, eg_err *err) {
-    if ((*out = shared->idle) != NULL) {
+/* Gives readers to the next piece. */
+static void leave_readers(eg_shard_shared *shared, eg_shard_readers *set) {
+    pthread_mutex_lock(&shared->idle_lock);
+    set->next = shared->idle;
+    shared->idle = set;
+    pthread_mutex_unlock(&shared->idle_lock);
+}
+
+/* Takes those that were given back last, which are most likely in a cache, or new ones. */
+static eg_status take_readers(eg_shard_shared *shared, eg_shard_readers **out, eg_err *err) {
+    pthread_mutex_lock(&shared->idle_lock);
+    *out = shared->idle;
+    if (*out != NULL)
         shared->idle = (*out)->next;
+    pthread_mutex_unlock(&shared->idle_lock);
+    if (*out != NULL)
         return EG_OK;
-    }
     eg_shard_readers *set = calloc(1, sizeof *set);
     if (set == NULL)
         return eg_fail_nomem(err, "readers of Parquet columns");
@@ -170,21 +183,43 @@ bool eg_shard_group_may_pass(const eg_shard_shared *shared, const eg_shard_file 
 
 /* ---- planning ----------------------------------------------------------- */
 
-/* Reads the page index of a lane, once: with bounds for a predicate's column. */
-static eg_status open_index(shard_piece *p, eg_vector v, bool has_bounds, eg_err *err) {
+/* Reads the page index of a predicate's column, once. */
+static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
     uint32_t column = p->file->columns[v].column;
     if (l->has_index)
         return EG_OK;
-    eg_status rc = has_bounds ? eg_pq_index_open(p->file->pq, p->group, column, &l->index, err)
-                              : eg_pq_index_places(p->file->pq, p->group, column, &l->index, err);
+    eg_status rc = eg_pq_index_open(p->file->pq, p->group, column, &l->index, err);
     if (rc != EG_OK) /* the lengths of one that cannot be read are any numbers */
         return rc == EG_DONE ? EG_OK : rc;
     const eg_pq_chunk *k = eg_pq_file_chunk(p->file->pq, p->group, column);
     p->stats.bytes_read += k->offset_index_length;
-    p->stats.bytes_read += has_bounds && k->column_index_offset != 0 ? k->column_index_length : 0;
+    p->stats.bytes_read += k->column_index_offset != 0 ? k->column_index_length : 0;
     l->has_index = true;
     return EG_OK;
+}
+
+/* Reads those of all other columns, without bounds. */
+static eg_status open_other_indexes(shard_piece *p, eg_err *err) {
+    uint32_t columns[EG_N_VECTORS];
+    eg_pq_index *indexes[EG_N_VECTORS];
+    eg_vector_set vectors = 0;
+    size_t n = 0;
+    for (int v = 0; v < EG_N_VECTORS; v++) {
+        lane *l = &p->set->lanes[v];
+        if ((p->file->reads & EG_VECTOR_BIT(v)) == 0 || l->has_index)
+            continue;
+        vectors |= EG_VECTOR_BIT(v);
+        columns[n] = p->file->columns[v].column;
+        indexes[n++] = &l->index;
+    }
+    int64_t n_bytes;
+    eg_status rc = eg_pq_index_places(p->file->pq, p->group, columns, indexes, n, &n_bytes, err);
+    p->stats.bytes_read += n_bytes;
+    for (int v = 0; v < EG_N_VECTORS; v++)
+        if ((vectors & EG_VECTOR_BIT(v)) != 0)
+            p->set->lanes[v].has_index = p->set->lanes[v].index.pages != NULL;
+    return rc;
 }
 
 /* Keeps of the ranges what lies in pages that may pass the test. */
@@ -193,9 +228,9 @@ static eg_status cut_by_pages(shard_piece *p, const eg_shard_test *t, eg_err *er
     bool is_single = (t->vectors & (t->vectors - 1)) == 0;
     if (c->origin != EG_SHARD_READ || (t->kind == EG_SHARD_TEST_NULL && !is_single))
         return EG_OK;
-    eg_status rc = open_index(p, t->vector, true, err);
+    eg_status rc = open_index(p, t->vector, err);
     const eg_pq_index *x = &p->set->lanes[t->vector].index;
-    if (rc != EG_OK || !x->has_bounds)
+    if (rc != EG_OK || x->bounds == NULL)
         return rc;
     /* A range can fall apart at every page, and no more. */
     range *kept = calloc(p->n_ranges + x->n_pages + 1, sizeof *kept);
@@ -204,8 +239,9 @@ static eg_status cut_by_pages(shard_piece *p, const eg_shard_test *t, eg_err *er
     size_t n_kept = 0, at = 0;
     for (uint32_t i = 0; i < x->n_pages; i++) {
         const eg_pq_index_page *page = &x->pages[i];
-        bool may = page->is_null_page ? t->kind == EG_SHARD_TEST_NULL
-                                      : eg_shard_test_bounds(t, c, &page->bounds, page->n_rows);
+        const eg_pq_index_bounds *b = &x->bounds[i];
+        bool may = b->is_null_page ? t->kind == EG_SHARD_TEST_NULL
+                                   : eg_shard_test_bounds(t, c, &b->bounds, page->n_rows);
         int64_t page_end = page->first_row + page->n_rows;
         while (at < p->n_ranges && p->ranges[at].end <= page->first_row)
             at++;
@@ -358,10 +394,7 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     p->is_exact = is_exact(p);
     /* Wherever rows are passed over, an index saves looking at what is between. */
     bool is_cut = p->n_ranges != 1 || p->ranges[0].end - p->ranges[0].first != p->n_rows;
-    for (int v = 0; rc == EG_OK && (is_cut || p->first != 0) && v < EG_N_VECTORS; v++)
-        if ((p->file->reads & EG_VECTOR_BIT(v)) != 0)
-            rc = open_index(p, (eg_vector)v, false, err);
-    return rc;
+    return is_cut || p->first != 0 ? open_other_indexes(p, err) : EG_OK;
 }
 
 /* ---- the piece ---------------------------------------------------------- */
@@ -374,43 +407,16 @@ static void tell_progress(shard_piece *p) {
     p->done_bytes = done;
 }
 
-static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
-    shard_piece *p = (shard_piece *)base;
-    bool is_enough = false;
-    b->n_rows = 0;
-    b->nulls = NULL;
-    b->is_passed = false;
-    if (p->is_done)
-        return EG_DONE;
-    eg_status rc = EG_OK;
-    if (p->n_planned < 2 * p->shared->tests.n_tests)
-        rc = plan(p, &is_enough, err);
-    if (rc == EG_OK && p->is_pruned)
-        rc = EG_DONE;
-    else if (rc == EG_OK && !is_enough)
-        rc = eg_shard_read_batch(p, b, err);
-    if (rc != EG_OK) {
-        p->is_done = rc == EG_DONE;
-        b->n_rows = 0;
-        b->nulls = NULL;
-    }
-    tell_progress(p);
-    return rc;
-}
-
 /* What the readers did. Pages of a row group that was pruned are not told: it is one
 ** skipped row group. */
 static void count_reading(shard_piece *p) {
-    bool is_read = !p->is_pruned;
-    p->stats.row_groups += is_read;
-    p->stats.row_groups_skipped += !is_read;
     for (int v = 0; v < EG_N_VECTORS; v++) {
         lane *l = &p->set->lanes[v];
         if (l->reader == NULL)
             continue;
         eg_pq_reader_counts now = eg_pq_reader_counted(l->reader);
         p->stats.bytes_read += now.bytes_read - l->before.bytes_read + l->keys.bytes_read;
-        if (!is_read)
+        if (p->is_pruned)
             continue;
         if (l->has_index) {
             /* Up to where reading came, which need not be the end. */
@@ -427,24 +433,59 @@ static void count_reading(shard_piece *p) {
     }
 }
 
-static void piece_close(eg_piece *base, eg_scan_stats *stats) {
-    shard_piece *p = (shard_piece *)base;
+static eg_status begin_reading(shard_piece *p, eg_err *err) {
+    if (p->set != NULL)
+        return EG_OK;
+    eg_status rc = take_readers(p->shared, &p->set, err);
+    return rc == EG_OK ? start_readers(p, err) : rc;
+}
+
+static void end_reading(shard_piece *p) {
+    if (p->set == NULL)
+        return;
     count_reading(p);
-    if (stats != NULL) {
-        stats->row_groups += p->stats.row_groups;
-        stats->row_groups_skipped += p->stats.row_groups_skipped;
-        stats->pages += p->stats.pages;
-        stats->pages_skipped += p->stats.pages_skipped;
-        stats->rows_read += p->stats.rows_read;
-        stats->bytes_read += p->stats.bytes_read;
-    }
     for (int v = 0; v < EG_N_VECTORS; v++) {
         lane *l = &p->set->lanes[v];
         eg_pq_index_close(&l->index);
         l->has_index = false;
     }
-    p->set->next = p->shared->idle;
-    p->shared->idle = p->set;
+    leave_readers(p->shared, p->set);
+    p->set = NULL;
+}
+
+static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
+    shard_piece *p = (shard_piece *)base;
+    bool is_enough = false;
+    b->n_rows = 0;
+    b->nulls = NULL;
+    b->is_passed = false;
+    if (p->is_done)
+        return EG_DONE;
+    eg_status rc = begin_reading(p, err);
+    if (rc == EG_OK && p->n_planned < 2 * p->shared->tests.n_tests)
+        rc = plan(p, &is_enough, err);
+    if (rc == EG_OK && p->is_pruned)
+        rc = EG_DONE;
+    else if (rc == EG_OK && !is_enough)
+        rc = eg_shard_read_batch(p, b, err);
+    if (rc != EG_OK) {
+        b->n_rows = 0;
+        b->nulls = NULL;
+    }
+    p->is_done = rc == EG_DONE;
+    if (p->is_done)
+        end_reading(p);
+    tell_progress(p);
+    return rc;
+}
+
+static void piece_close(eg_piece *base, eg_scan_stats *stats) {
+    shard_piece *p = (shard_piece *)base;
+    end_reading(p);
+    p->stats.row_groups += !p->is_pruned;
+    p->stats.row_groups_skipped += p->is_pruned;
+    if (stats != NULL)
+        eg_scan_stats_add(stats, &p->stats);
     eg_shard_file_release(p->file);
     free(p->ranges);
     free(p);
@@ -457,18 +498,14 @@ eg_status eg_shard_piece_open(eg_shard_shared *shared, eg_shard_file *f, uint32_
     *out = NULL;
     shard_piece *p = calloc(1, sizeof *p);
     range *all = calloc(1, sizeof *all);
-    eg_shard_readers *set = NULL;
-    eg_status rc = p != NULL && all != NULL ? open_readers(shared, &set, err)
-                                            : eg_fail_nomem(err, "a row group");
-    if (rc != EG_OK) {
+    if (p == NULL || all == NULL) {
         free(p);
         free(all);
-        return rc;
+        return eg_fail_nomem(err, "a row group");
     }
     p->base.ops = &piece_ops;
     p->shared = shared;
     p->file = f;
-    p->set = set;
     p->group = row_group;
     p->n_rows = eg_pq_file_row_group(f->pq, row_group)->num_rows;
     p->first_row = first_row;
@@ -477,10 +514,6 @@ eg_status eg_shard_piece_open(eg_shard_shared *shared, eg_shard_file *f, uint32_
     p->n_ranges = 1;
     p->group_bytes = eg_shard_group_bytes(f, row_group);
     atomic_fetch_add(&f->n_references, 1);
-    if ((rc = start_readers(p, err)) != EG_OK) {
-        piece_close(&p->base, NULL);
-        return rc;
-    }
     *out = &p->base;
     return EG_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef EG_SHARD_PIECE_H
 #define EG_SHARD_PIECE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "flow/source.h"
@@ -28,7 +29,8 @@ typedef struct eg_shard_shared {
     eg_shard_tests tests;
     eg_shard_texts texts;
     _Atomic int64_t done_bytes; /* of all files, for progress */
-    eg_shard_readers *idle;     /* owned: readers of closed pieces, for the next ones */
+    pthread_mutex_t idle_lock;
+    eg_shard_readers *idle; /* owned: readers of pieces that are done, for the next ones */
 } eg_shard_shared;
 
 /* Gives a reference back; the last one closes the file. NULL is allowed. */

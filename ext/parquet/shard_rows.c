@@ -164,10 +164,11 @@ static eg_status mark_nulls(eg_batch *b, eg_vector v, const eg_pq_vector *rows, 
 }
 
 /* Makes a row the next one of a lane, of whose rows n are read from there on. */
-static eg_status go_to(lane *l, int64_t row, uint32_t n, eg_err *err) {
+static eg_status go_to(const shard_piece *p, lane *l, int64_t row, uint32_t n, eg_err *err) {
     eg_status rc = EG_OK;
     if (eg_pq_reader_row(l->reader) != row)
-        rc = eg_pq_reader_seek(l->reader, row, l->has_index ? &l->index : NULL, err);
+        rc = eg_pq_reader_seek(l->reader, row, p->ranges[p->at_range].end,
+                               l->has_index ? &l->index : NULL, err);
     if (l->has_index)
         count_pages(l, row, n);
     return rc;
@@ -204,7 +205,7 @@ static eg_status fill(shard_piece *p, eg_batch *b, eg_vector v, int64_t row, uin
     void *to;
     eg_status rc = target_of(p, b, v, &to, err);
     if (rc == EG_OK)
-        rc = go_to(l, row, n, err);
+        rc = go_to(p, l, row, n, err);
     for (uint32_t at = 0; rc == EG_OK && at < n; at += n_read) {
         eg_pq_vector rows;
         if (picks != NULL)
@@ -380,7 +381,7 @@ static eg_status fill_tested(shard_piece *p, eg_batch *b, eg_vector v, int64_t r
     eg_status rc = target_of(p, b, v, &to, err);
     l->is_late = false;
     if (rc == EG_OK)
-        rc = go_to(l, row, n, err);
+        rc = go_to(p, l, row, n, err);
     for (uint32_t at = 0; rc == EG_OK && at < n; at += n_read) {
         n_read = 0;
         if (l->codes.is_known)

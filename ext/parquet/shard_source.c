@@ -183,6 +183,7 @@ static void source_close(eg_source *base, eg_scan_stats *stats) {
     eg_shard_file_release(s->file);
     eg_shard_tests_close(&s->shared.tests);
     eg_shard_list_close(&s->list);
+    pthread_mutex_destroy(&s->shared.idle_lock);
     pthread_mutex_destroy(&s->shared.texts.lock);
     free(s);
 }
@@ -260,6 +261,12 @@ eg_status eg_shard_source_open(eg_shard_list *list, const eg_scan_spec *spec, eg
         return eg_fail_nomem(err, "a Parquet source");
     }
     if (pthread_mutex_init(&s->shared.texts.lock, NULL) != 0) {
+        eg_shard_list_close(&taken);
+        free(s);
+        return eg_fail_nomem(err, "a lock");
+    }
+    if (pthread_mutex_init(&s->shared.idle_lock, NULL) != 0) {
+        pthread_mutex_destroy(&s->shared.texts.lock);
         eg_shard_list_close(&taken);
         free(s);
         return eg_fail_nomem(err, "a lock");

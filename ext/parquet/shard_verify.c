@@ -221,8 +221,9 @@ static eg_status check_rows(verifier *v, const eg_pq_index *index, eg_err *err) 
         extremes(v, &rows, &lo, &hi);
         if (!hold(v->column, &chunk, lo, hi))
             return fail(v, "a value outside of the statistics", err);
-        if (page != NULL && index->has_bounds &&
-            (page->is_null_page || !hold(v->column, &page->bounds, lo, hi)))
+        const eg_pq_index_bounds *b =
+            index->bounds != NULL ? &index->bounds[page - index->pages] : NULL;
+        if (b != NULL && (b->is_null_page || !hold(v->column, &b->bounds, lo, hi)))
             return fail(v, "a value outside of the page index's bounds", err);
     }
     if (rc == EG_DONE && chunk.null_count >= 0 && chunk.null_count != n_nulls)

@@ -47,13 +47,13 @@ static void read_chunk(eg_pq_file *f, uint32_t g, uint32_t c, eg_pq_codec *codec
         CHECK(eg_pq_bloom_probe(&bloom, "abc", 3, &maybe, &err) == EG_OK);
     }
     bool has_index = eg_pq_index_open(f, g, c, &index, &err) == EG_OK;
-    for (uint32_t i = 0; i < index.n_pages; i++)
-        touch_bounds(column, &index.pages[i].bounds);
+    for (uint32_t i = 0; index.bounds != NULL && i < index.n_pages; i++)
+        touch_bounds(column, &index.bounds[i].bounds);
     if (eg_pq_reader_open(f, g, c, codec, &r, &err) == EG_OK) {
         eg_pq_vector v;
         int64_t n_rows = eg_pq_file_row_group(f, g)->num_rows;
         if (has_index && n_rows > 3)
-            eg_pq_reader_seek(r, n_rows - 3, &index, &err);
+            eg_pq_reader_seek(r, n_rows - 3, n_rows, &index, &err);
         for (int i = 0; i < 4 && eg_pq_reader_next(r, 64, &v, &err) == EG_OK; i++)
             CHECK(v.n_rows >= 1 && v.n_rows <= 64 && v.first_row + v.n_rows <= n_rows);
         eg_pq_reader_close(r);

@@ -454,26 +454,78 @@ static void page_index_tells_rows_and_bounds(void **state) {
     assert_int_equal(open_built(&b, &f, NULL), EG_OK);
     assert_int_equal(eg_pq_index_open(f, 1, 0, &x, NULL), EG_OK);
     assert_int_equal(x.n_pages, 2);
-    assert_true(x.has_bounds);
+    assert_non_null(x.bounds);
     assert_int_equal(x.pages[0].first_row, 0);
     assert_int_equal(x.pages[0].n_rows, 4);
     assert_int_equal(x.pages[1].first_row, 4);
     assert_int_equal(x.pages[1].n_rows, 4);
     assert_int_equal(x.pages[1].offset, b.pages[1][0][1].offset);
-    assert_true(x.pages[0].bounds.has_min && x.pages[0].bounds.has_max);
-    assert_memory_equal(x.pages[0].bounds.max.data, high, 4);
-    assert_true(x.pages[1].is_null_page);
-    assert_false(x.pages[1].bounds.has_min || x.pages[1].bounds.has_max);
-    assert_int_equal(x.pages[0].bounds.null_count, -1);
+    assert_true(x.bounds[0].bounds.has_min && x.bounds[0].bounds.has_max);
+    assert_memory_equal(x.bounds[0].bounds.max.data, high, 4);
+    assert_true(x.bounds[1].is_null_page);
+    assert_false(x.bounds[1].bounds.has_min || x.bounds[1].bounds.has_max);
+    assert_int_equal(x.bounds[0].bounds.null_count, -1);
     eg_pq_index_close(&x);
     eg_pq_index_close(&x);
-    assert_int_equal(eg_pq_index_places(f, 1, 0, &x, NULL), EG_OK);
-    assert_false(x.has_bounds);
-    assert_int_equal(x.n_pages, 2);
-    assert_int_equal(x.pages[1].first_row, 4);
-    assert_int_equal(x.pages[1].offset, b.pages[1][0][1].offset);
-    assert_false(x.pages[0].bounds.has_min || x.pages[1].is_null_page);
-    eg_pq_index_close(&x);
+    eg_pq_file_close(f);
+    pb_close(&b);
+}
+
+static void places_of_several_columns_are_those_of_each(void **state) {
+    (void)state;
+    static pb b;
+    static const uint32_t columns[3] = {0, 1, 0};
+    eg_pq_file *f;
+    eg_pq_index places[3], x;
+    eg_pq_index *outs[3] = {&places[0], &places[1], &places[2]};
+    int64_t n_read, n_all = 0;
+    build(&b);
+    pb_finish(&b);
+    assert_int_equal(open_built(&b, &f, NULL), EG_OK);
+    for (size_t n = 1; n <= 3; n++) {
+        assert_int_equal(eg_pq_index_places(f, 1, columns, outs, n, &n_read, NULL), EG_OK);
+        assert_true(n_read > n_all || n == 3); /* the first one's again are not read again */
+        n_all = n_read;
+        for (size_t i = 0; i < n; i++) {
+            assert_null(places[i].bounds);
+            assert_int_equal(eg_pq_index_open(f, 1, columns[i], &x, NULL), EG_OK);
+            assert_int_equal(places[i].n_pages, x.n_pages);
+            for (uint32_t k = 0; k < x.n_pages; k++) {
+                assert_int_equal(places[i].pages[k].offset, x.pages[k].offset);
+                assert_int_equal(places[i].pages[k].first_row, x.pages[k].first_row);
+                assert_int_equal(places[i].pages[k].n_rows, x.pages[k].n_rows);
+            }
+            eg_pq_index_close(&x);
+            eg_pq_index_close(&places[i]);
+        }
+    }
+    /* In the other order of the file they are read one by one. */
+    assert_int_equal(eg_pq_index_places(f, 1, columns + 1, outs, 2, &n_read, NULL), EG_OK);
+    assert_int_equal(places[0].pages[1].offset, b.pages[1][1][1].offset);
+    assert_int_equal(places[1].pages[1].offset, b.pages[1][0][1].offset);
+    eg_pq_index_close(&places[0]);
+    eg_pq_index_close(&places[1]);
+    eg_pq_file_close(f);
+    pb_close(&b);
+}
+
+static void places_that_are_damaged_leave_no_index_open(void **state) {
+    (void)state;
+    static pb b;
+    static const uint32_t columns[2] = {0, 1};
+    eg_pq_file *f;
+    eg_pq_index places[2];
+    eg_pq_index *outs[2] = {&places[0], &places[1]};
+    eg_err err;
+    int64_t n_read;
+    build(&b);
+    b.pages[0][1][1].first_row = 9;
+    pb_finish(&b);
+    assert_int_equal(open_built(&b, &f, NULL), EG_OK);
+    assert_int_equal(eg_pq_index_places(f, 0, columns, outs, 2, &n_read, &err), EG_CORRUPT);
+    assert_non_null(strstr(err.msg, "column b, row group 0: page index: first rows are not in "));
+    assert_null(places[0].pages);
+    assert_null(places[1].pages);
     eg_pq_file_close(f);
     pb_close(&b);
 }
@@ -609,6 +661,8 @@ int main(void) {
         cmocka_unit_test(values_compare_in_the_order_of_their_type),
         cmocka_unit_test(all_dictionary_needs_proof),
         cmocka_unit_test(page_index_tells_rows_and_bounds),
+        cmocka_unit_test(places_of_several_columns_are_those_of_each),
+        cmocka_unit_test(places_that_are_damaged_leave_no_index_open),
         cmocka_unit_test(page_index_that_contradicts_the_chunk_is_refused),
         cmocka_unit_test(bloom_filter_answers_from_the_file),
         cmocka_unit_test(bloom_filters_of_other_writers_are_understood),

@@ -301,7 +301,9 @@ static void assert_reads(const pb *b, const model *m, bool is_optional, uint64_t
         int64_t row = next_random(seed) % (m->n_rows + 1);
         if (k % 5 == 4 && eg_pq_reader_row(r) + 40 < m->n_rows)
             row = eg_pq_reader_row(r) + next_random(seed) % 40; /* in the same page, often */
-        assert_ok(eg_pq_reader_seek(r, row, k % 2 == 0 && has_index ? &index : NULL, &err), &err);
+        assert_ok(eg_pq_reader_seek(r, row, row + next_random(seed) % 60,
+                                    k % 2 == 0 && has_index ? &index : NULL, &err),
+                  &err);
         assert_int_equal(eg_pq_reader_row(r), row);
         eg_status rc = eg_pq_reader_next(r, 50, &v, &err);
         if (row == m->n_rows) {
@@ -312,8 +314,8 @@ static void assert_reads(const pb *b, const model *m, bool is_optional, uint64_t
             assert_vector(r, &v, m, is_optional);
         }
     }
-    assert_int_equal(eg_pq_reader_seek(r, m->n_rows + 1, NULL, &err), EG_MISUSE);
-    assert_int_equal(eg_pq_reader_seek(r, -1, NULL, &err), EG_MISUSE);
+    assert_int_equal(eg_pq_reader_seek(r, m->n_rows + 1, m->n_rows + 1, NULL, &err), EG_MISUSE);
+    assert_int_equal(eg_pq_reader_seek(r, -1, 0, NULL, &err), EG_MISUSE);
     eg_pq_index_close(&index);
     eg_pq_reader_close(r);
     eg_pq_file_close(f);
@@ -431,14 +433,31 @@ static void seek_with_an_index_reads_one_page(void **state) {
                      EG_OK);
     assert_int_equal(eg_pq_index_open(f, 0, 0, &index, NULL), EG_OK);
     assert_int_equal(eg_pq_reader_open(f, 0, 0, codec, &r, NULL), EG_OK);
-    assert_int_equal(eg_pq_reader_seek(r, 1400, &index, NULL), EG_OK);
+    assert_int_equal(eg_pq_reader_seek(r, 1400, 1410, &index, NULL), EG_OK);
     assert_int_equal(eg_pq_reader_next(r, 10, &v, NULL), EG_OK);
     assert_int_equal(v.first_row, 1400);
     assert_int_equal(eg_pq_reader_counted(r).pages, 1);
     assert_int_equal(eg_pq_reader_restart(r, f, 0, 0, NULL), EG_OK);
-    assert_int_equal(eg_pq_reader_seek(r, 1400, NULL, NULL), EG_OK);
+    assert_int_equal(eg_pq_reader_seek(r, 1400, 1410, NULL, NULL), EG_OK);
     assert_int_equal(eg_pq_reader_counted(r).pages, 2);
     assert_true(eg_pq_reader_counted(r).pages_skipped >= 8);
+    /* Of the file no more than the pages of the rows that are wanted, and these in one go. */
+    for (uint32_t n_pages = 1; n_pages <= 2; n_pages++) {
+        const eg_pq_index_page *p =
+            index.pages + 2; /* with rows, and longer than a header is sought */
+        while (p[0].n_rows == 0 || p[1].n_rows == 0 || p->compressed_bytes < 256)
+            p++;
+        int64_t n_bytes = p[n_pages - 1].offset + p[n_pages - 1].compressed_bytes - p->offset;
+        assert_int_equal(eg_pq_reader_restart(r, f, 0, 0, NULL), EG_OK);
+        assert_int_equal(eg_pq_reader_seek(r, ROWS, ROWS, &index, NULL), EG_OK);
+        int64_t before = eg_pq_reader_counted(r).bytes_read;
+        int64_t end = p[n_pages - 1].first_row + p[n_pages - 1].n_rows;
+        assert_int_equal(eg_pq_reader_seek(r, p->first_row, end, &index, NULL), EG_OK);
+        assert_int_equal(eg_pq_reader_counted(r).bytes_read - before, n_bytes);
+        for (int64_t row = p->first_row; row < end; row += v.n_rows)
+            assert_int_equal(eg_pq_reader_next(r, 4096, &v, NULL), EG_OK);
+        assert_int_equal(eg_pq_reader_counted(r).bytes_read - before, n_bytes);
+    }
     eg_pq_reader_close(r);
     eg_pq_index_close(&index);
     eg_pq_file_close(f);
@@ -721,7 +740,7 @@ static void row_groups_of_no_rows_are_done_at_once(void **state) {
     assert_int_equal(eg_pq_file_open_fd(pb_file(b.out.data, b.out.n_bytes), "mem", &f, NULL),
                      EG_OK);
     assert_int_equal(eg_pq_reader_open(f, 0, 0, codec, &r, NULL), EG_OK);
-    assert_int_equal(eg_pq_reader_seek(r, 0, NULL, NULL), EG_OK);
+    assert_int_equal(eg_pq_reader_seek(r, 0, 1, NULL, NULL), EG_OK);
     assert_int_equal(eg_pq_reader_next(r, 100, &v, NULL), EG_DONE);
     assert_int_equal(eg_pq_reader_dictionary(r, &d, NULL), EG_DONE);
     eg_pq_reader_close(r);
@@ -762,7 +781,7 @@ static void rows_beyond_measure_come_in_slices(void **state) {
     assert_int_equal(eg_pq_reader_next(r, 4096, &v, NULL), EG_OK);
     assert_int_equal(v.n_rows, 4096);
     assert_int_equal(v.values.codes[4095], 0);
-    assert_int_equal(eg_pq_reader_seek(r, n - 3, NULL, NULL), EG_OK);
+    assert_int_equal(eg_pq_reader_seek(r, n - 3, n, NULL, NULL), EG_OK);
     assert_int_equal(eg_pq_reader_next(r, 4096, &v, NULL), EG_OK);
     assert_int_equal(v.n_rows, 3);
     assert_int_equal(v.first_row, n - 3);

@@ -368,6 +368,29 @@ static void one_key_of_many_is_found_by_its_part(void **state) {
     eg_shard_keys_close(&k);
 }
 
+/* Rows that are as many as the parts have all of them read at once, fewer have not. */
+static void rows_enough_for_all_parts_have_them_read_at_once(void **state) {
+    (void)state;
+    eg_pq_buffer extra;
+    eg_shard_keys k = {0};
+    size_t n_head;
+    int64_t key;
+    make_many(9000);
+    eg_pq_file *f = make_parts(MANY, &extra, &n_head);
+    assert_int_equal(eg_shard_keys_read(&k, f, 0, 0, MANY, 0, UINT32_MAX, NULL), EG_OK);
+    eg_shard_keys_expect(&k, k.parts.n_parts - 1);
+    assert_int_equal(eg_shard_keys_need(&k, 0, NULL), EG_OK);
+    assert_true(k.bytes_read < (int64_t)extra.n_bytes / 2);
+    eg_shard_keys_expect(&k, k.parts.n_parts);
+    assert_int_equal(eg_shard_keys_need(&k, MANY - 1, NULL), EG_OK);
+    assert_int_equal(k.bytes_read, extra.n_bytes);
+    assert_true(eg_shard_keys_at(&k, MANY / 2, &key));
+    assert_int_equal(key, many[MANY / 2]);
+    eg_pq_file_close(f);
+    eg_pq_buffer_free(&extra);
+    eg_shard_keys_close(&k);
+}
+
 static void a_changed_byte_of_the_parts_is_refused(void **state) {
     (void)state;
     const uint32_t n = 3 * EG_PART_ENTRIES;
@@ -486,6 +509,7 @@ int main(void) {
         cmocka_unit_test(a_changed_byte_of_the_keys_is_refused),
         cmocka_unit_test(parts_of_keys_are_read_as_written),
         cmocka_unit_test(one_key_of_many_is_found_by_its_part),
+        cmocka_unit_test(rows_enough_for_all_parts_have_them_read_at_once),
         cmocka_unit_test(a_changed_byte_of_the_parts_is_refused),
         cmocka_unit_test(wrong_heads_are_refused),
         cmocka_unit_test(a_wrong_anchor_of_a_part_is_found),
