@@ -73,6 +73,7 @@ typedef struct eg_piece_ops {
 
 struct eg_piece {
     const eg_piece_ops *ops;
+    bool has_few; /* set by next(), with no rows, when few of its rows are left to be read */
 };
 
 typedef struct eg_source_ops {

@@ -111,10 +111,38 @@ static bool match_in_place(const eg_pq_rle *r, size_t n, const eg_pq_code_test *
     return is_good;
 }
 
+/* Of short runs, with a range that passes; those between two that do are cleared at once. Returns
+*of
+** how many codes they were. */
+static size_t match_short_runs(eg_pq_rle *r, size_t n, const eg_pq_code_test *t, uint8_t *alive,
+                               bool *is_bad) {
+    const size_t n_bytes = eg_pq_rle_short_bytes(r);
+    const uint32_t lo = t->lo, span = t->hi - lo;
+    size_t done = 0, passed = 0, n_run;
+    uint32_t code;
+    while (n_bytes > 0 && n - done >= EG_PQ_SHORT_RUN &&
+           eg_pq_rle_short_run(r, n_bytes, &code, &n_run)) {
+        *is_bad |= code >= t->n_entries;
+        if (code - lo <= span) {
+            memset(alive + passed, 0, done - passed);
+            passed = done + n_run;
+        }
+        done += n_run;
+    }
+    memset(alive + passed, 0, done - passed);
+    return done;
+}
+
 eg_status eg_pq_codes_match(eg_pq_rle *r, size_t n, const eg_pq_code_test *t, uint8_t *alive) {
     uint32_t codes[UNPACKED];
     size_t n_now;
+    bool is_range = t->passes == NULL && t->lo <= t->hi, is_bad = false;
     for (; n > 0; n -= n_now, alive += n_now) {
+        n_now = is_range && r->n_left == 0 ? match_short_runs(r, n, t, alive, &is_bad) : 0;
+        if (is_bad)
+            return EG_CORRUPT;
+        if (n_now > 0)
+            continue;
         if (!eg_pq_rle_run(r))
             return EG_DONE;
         n_now = n < r->n_left ? n : r->n_left;

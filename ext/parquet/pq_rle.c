@@ -170,30 +170,20 @@ static void read_packed(eg_pq_rle *r, uint32_t *out, size_t n) {
     }
 }
 
-#define SHORT_RUN 64 /* a head of one byte that has no number of its own beside it is shorter */
-#define RUN_LOAD 8   /* bytes looked at for a run's head and number */
-#define RUN_STORE 4  /* numbers written at once */
+#define RUN_STORE 4 /* numbers written at once */
 
-/* Reads runs of a number as long as they are short ones, which are behind one another where rows
-** are in some order. Returns how many numbers these were. */
+/* Reads short runs. Returns how many numbers these were. */
 static size_t read_short_runs(eg_pq_rle *r, uint32_t *out, size_t n) {
     typedef uint32_t four __attribute__((vector_size(16)));
-    const size_t n_run_bytes = 1 + (r->bit_width + 7) / 8;
-    const uint64_t mask = ~UINT64_C(0) >> (64 - 8 * (n_run_bytes - 1)) * (n_run_bytes > 1);
-    size_t done = 0;
-    if (n_run_bytes == 1)
-        return 0;
-    while (n - done >= SHORT_RUN && r->end - r->pos >= RUN_LOAD) {
-        uint64_t bytes = eg_le64(r->pos);
-        if ((bytes & 0x81) != 0)
-            break;
-        uint32_t value = (uint32_t)(bytes >> 8 & mask);
+    const size_t n_bytes = eg_pq_rle_short_bytes(r);
+    size_t done = 0, n_run;
+    uint32_t value;
+    while (n_bytes > 0 && n - done >= EG_PQ_SHORT_RUN &&
+           eg_pq_rle_short_run(r, n_bytes, &value, &n_run)) {
         four values = {value, value, value, value};
-        size_t n_run = bytes >> 1 & 0x3f;
         for (size_t i = 0; i < n_run; i += RUN_STORE)
             memcpy(out + done + i, &values, sizeof values);
         done += n_run;
-        r->pos += n_run_bytes;
     }
     return done;
 }

@@ -6,6 +6,7 @@
 #ifndef EG_PQ_RLE_H
 #define EG_PQ_RLE_H
 
+#include "base/bytes.h"
 #include "parquet/pq_buffer.h"
 
 #define EG_PQ_RLE_MAX_WIDTH 32
@@ -35,6 +36,28 @@ bool eg_pq_rle_skip(eg_pq_rle *r, size_t n);
 /* Goes on to the next run that has numbers where the current one has none left. False where the
 ** stream ends or is damaged. */
 bool eg_pq_rle_run(eg_pq_rle *r);
+
+/* Short runs of a number, which are behind one another where rows are in some order. How many bytes
+** one has; 0 where the numbers have none: there are none then. */
+static inline size_t eg_pq_rle_short_bytes(const eg_pq_rle *r) {
+    return r->bit_width > 0 ? 1 + (r->bit_width + 7) / 8 : 0;
+}
+
+#define EG_PQ_SHORT_RUN 64 /* a head of one byte is of fewer numbers */
+
+/* Takes a short run of n_bytes, as above, where the stream goes on with one, and no run is begun.
+** Not always: a few bytes before the end of the stream never. */
+static inline bool eg_pq_rle_short_run(eg_pq_rle *r, size_t n_bytes, uint32_t *value, size_t *n) {
+    if (r->end - r->pos < 8)
+        return false;
+    uint64_t bytes = eg_le64(r->pos);
+    if ((bytes & 0x81) != 0) /* bit-packed, or a longer head */
+        return false;
+    *value = (uint32_t)(bytes >> 8 & ~UINT64_C(0) >> (72 - 8 * n_bytes));
+    *n = bytes >> 1 & 0x3f;
+    r->pos += n_bytes;
+    return true;
+}
 
 /* The number at a place of the current run, a bit-packed one; the place is before
 ** n_taken + n_left. */

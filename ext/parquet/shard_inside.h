@@ -72,6 +72,9 @@ typedef struct shard_piece {
     eg_scan_stats stats;
 } shard_piece;
 
+/* Rows of the ranges from the current one on. */
+int64_t eg_shard_rows_left(const shard_piece *p);
+
 /* Finds out what a vector's dictionary is and takes its keys where it has some, once. */
 eg_status eg_shard_open_entries(shard_piece *p, eg_vector v, eg_err *err);
 

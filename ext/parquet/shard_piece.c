@@ -15,6 +15,8 @@
 #include "parquet/pq_bloom.h"
 #include "parquet/shard_inside.h"
 
+#define FEW_PART 16 /* of a row group: fewer rows are few */
+
 /* ---- files and readers -------------------------------------------------- */
 
 void eg_shard_file_release(eg_shard_file *f) {
@@ -372,6 +374,13 @@ static bool is_exact(const shard_piece *p) {
     return seen != 0;
 }
 
+int64_t eg_shard_rows_left(const shard_piece *p) {
+    int64_t n = 0;
+    for (size_t i = p->at_range; i < p->n_ranges; i++)
+        n += p->ranges[i].end - p->ranges[i].first;
+    return n;
+}
+
 /* Goes on planning: first all page indexes, then what is in the chunks. *is_enough is set where
 ** the caller is to be asked before more. */
 static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
@@ -393,7 +402,10 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     p->first = vectors_of_rows(p);
     p->is_exact = is_exact(p);
     /* Wherever rows are passed over, an index saves looking at what is between. */
-    bool is_cut = p->n_ranges != 1 || p->ranges[0].end - p->ranges[0].first != p->n_rows;
+    int64_t n_left = eg_shard_rows_left(p);
+    bool is_cut = n_left != p->n_rows;
+    p->base.has_few = n_left <= p->n_rows / FEW_PART;
+    *is_enough = p->base.has_few;
     return is_cut || p->first != 0 ? open_other_indexes(p, err) : EG_OK;
 }
 

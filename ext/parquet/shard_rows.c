@@ -87,10 +87,7 @@ static eg_status map_lane(shard_piece *p, eg_vector v, eg_err *err) {
         rc = find_only(p, v, err);
     if (rc != EG_OK || !l->has_dictionary || l->is_only)
         return rc;
-    int64_t n_left = 0;
-    for (size_t i = p->at_range; i < p->n_ranges; i++)
-        n_left += p->ranges[i].end - p->ranges[i].first;
-    l->is_mapped = n_left / 2 >= l->n_entries;
+    l->is_mapped = eg_shard_rows_left(p) / 2 >= l->n_entries;
     if (l->has_keys) {
         if (l->is_mapped)
             rc = eg_shard_keys_decode(&l->keys, err);

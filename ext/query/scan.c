@@ -81,7 +81,9 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
         eg_batch_select_all(&s->batch);
     /* Few rows of a source that leaves others out: more pieces will be wanted soon. */
     bool is_few = s->filter != NULL && s->batch.n_rows <= FEW_ROWS;
-    if (rc == EG_OK && s->n_batches < ALONE_BATCHES && s->batch.n_rows > 0)
+    if (s->piece->has_few)
+        s->n_batches = ALONE_BATCHES;
+    else if (rc == EG_OK && s->n_batches < ALONE_BATCHES && s->batch.n_rows > 0)
         s->n_batches = is_few ? ALONE_BATCHES : s->n_batches + 1;
     return rc;
 }
@@ -107,12 +109,17 @@ static eg_status go_on(eg_scan *s, eg_err *err) {
     return s->source->ops->next_piece(s->source, &s->piece, err);
 }
 
-/* Has the others begun while the first piece goes on. */
+/* Has the others begun while the first piece goes on: here, with a batch handed out when it was
+** read, or, where its few rows are no more than a worker gathers, on the first one. */
 static eg_status begin_others(eg_scan *s, eg_err *err) {
     eg_status rc = go_ahead(s, err);
-    if (rc == EG_OK && s->ahead != NULL)
-        eg_scan_ahead_start(s->ahead);
-    return rc;
+    if (rc != EG_OK || s->ahead == NULL)
+        return rc;
+    bool has_few = s->piece->has_few;
+    eg_scan_ahead_start(s->ahead, has_few ? s->piece : NULL);
+    if (has_few)
+        s->piece = NULL;
+    return EG_OK;
 }
 
 eg_status eg_scan_next(eg_scan *s, const eg_batch **out, eg_err *err) {

@@ -10,13 +10,15 @@
 */
 #include "query/scan_ahead.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/pool.h"
 #include "query/filter.h"
 
-#define LOT_BATCHES 8
+#define LOT_BATCHES 5
+#define SLOTS_PER_THREAD 2           /* so that none waits while the host hands out a lot */
 #define JOB_NS INT64_C(10000000)     /* enough work for one job */
 #define FEW_ROWS (EG_BATCH_ROWS / 4) /* that pass: they are gathered */
 
@@ -32,28 +34,30 @@ typedef struct lot {
 typedef struct slot {
     eg_job job; /* must be first */
     const eg_scan_spec *spec;
-    eg_piece *piece;   /* NULL: the slot is free */
-    eg_filter *filter; /* owned; NULL without a predicate */
-    lot *lot;          /* owned */
-    bool is_sent;      /* the job is the pool's */
-    eg_status rc;      /* of the job */
+    const atomic_bool *is_closing; /* of all */
+    eg_piece *piece;               /* NULL: the slot is free */
+    eg_filter *filter;             /* owned; NULL without a predicate */
+    lot *lot;                      /* owned */
+    bool is_sent;                  /* the job is the pool's */
+    eg_status rc;                  /* of the job */
     eg_err err;
 } slot;
 
 struct eg_scan_ahead {
     eg_source *source;
     eg_pool *pool;
-    lot *lot;            /* the one being handed out */
-    int at;              /* next batch of it */
-    int64_t n_before;    /* rows before that */
-    eg_status rc;        /* what comes behind the lot: EG_OK, a failure */
-    eg_err err;          /* of rc */
-    bool is_exhausted;   /* the source has no more pieces, or failed with `end` */
-    eg_status end;       /* EG_DONE, or a failure that comes behind all open pieces */
-    eg_err end_err;      /* of end */
-    eg_scan_stats stats; /* of closed pieces */
-    int n_slots, first;  /* of the ring */
-    slot slots[];        /* [n_slots] */
+    atomic_bool is_closing; /* nobody wants what a job would read */
+    lot *lot;               /* the one being handed out */
+    int at;                 /* next batch of it */
+    int64_t n_before;       /* rows before that */
+    eg_status rc;           /* what comes behind the lot: EG_OK, a failure */
+    eg_err err;             /* of rc */
+    bool is_exhausted;      /* the source has no more pieces, or failed with `end` */
+    eg_status end;          /* EG_DONE, or a failure that comes behind all open pieces */
+    eg_err end_err;         /* of end */
+    eg_scan_stats stats;    /* of closed pieces */
+    int n_slots, first;     /* of the ring */
+    slot slots[];           /* [n_slots] */
 };
 
 static int64_t now_ns(void) {
@@ -113,7 +117,7 @@ static eg_status gather(lot *l, eg_err *err) {
 static eg_status fill_lot(slot *s) {
     lot *l = s->lot;
     int64_t end_ns = now_ns() + JOB_NS;
-    while (l->n < LOT_BATCHES && now_ns() < end_ns) {
+    while (l->n < LOT_BATCHES && !atomic_load(s->is_closing) && now_ns() < end_ns) {
         eg_batch *b = &l->batches[l->n];
         if (l->n == l->n_opened) {
             eg_status rc = eg_batch_open(b, s->spec->vectors, s->spec->texts, &s->err);
@@ -208,7 +212,11 @@ static eg_status take_lot(eg_scan_ahead *a, eg_err *err) {
     return EG_OK;
 }
 
-void eg_scan_ahead_start(eg_scan_ahead *a) {
+void eg_scan_ahead_start(eg_scan_ahead *a, eg_piece *first) {
+    slot *s = &a->slots[a->first];
+    s->piece = first;
+    if (first != NULL)
+        send_job(a, s);
     open_pieces(a);
 }
 
@@ -247,7 +255,7 @@ bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec) {
 
 eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
                              eg_err *err) {
-    int n_slots = spec->n_threads + 1;
+    int n_slots = SLOTS_PER_THREAD * spec->n_threads + 1;
     *out = NULL;
     eg_scan_ahead *a = calloc(1, sizeof *a + (size_t)n_slots * sizeof a->slots[0]);
     if (a == NULL)
@@ -261,6 +269,7 @@ eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_a
         slot *s = &a->slots[i];
         s->job.run = run_job;
         s->spec = spec;
+        s->is_closing = &a->is_closing;
         if ((s->lot = calloc(1, sizeof *s->lot)) == NULL)
             rc = eg_fail_nomem(err, "reading ahead");
         else if (spec->where != NULL && spec->where->n_terms > 0)
@@ -282,6 +291,7 @@ static void close_lot(lot *l) {
 void eg_scan_ahead_close(eg_scan_ahead *a, eg_scan_stats *stats) {
     if (a == NULL)
         return;
+    atomic_store(&a->is_closing, true);
     for (int i = 0; i < a->n_slots; i++)
         if (a->slots[i].is_sent)
             eg_pool_wait(a->pool, &a->slots[i].job);

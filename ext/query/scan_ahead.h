@@ -21,8 +21,9 @@ bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec);
 eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
                              eg_err *err);
 
-/* Sends the workers off before the first batch is asked for. */
-void eg_scan_ahead_start(eg_scan_ahead *a);
+/* Sends the workers off before the first batch is asked for. The first piece is one that was begun,
+** and becomes theirs, or NULL. */
+void eg_scan_ahead_start(eg_scan_ahead *a, eg_piece *first);
 
 /* The next batch that was filtered, n_sel >= 1, valid until the next call; *n_before is set
 ** to the number of rows that were read before it since the last batch, of which none
@@ -33,7 +34,7 @@ void eg_scan_ahead_start(eg_scan_ahead *a);
 eg_status eg_scan_ahead_next(eg_scan_ahead *a, eg_batch **out, int64_t *n_before, bool *counts,
                              eg_err *err);
 
-/* Waits for the workers, closes the pieces; adds what they read to *stats. */
+/* Stops the workers, waits for them, closes the pieces; adds what they read to *stats. */
 void eg_scan_ahead_close(eg_scan_ahead *a, eg_scan_stats *stats);
 
 #endif

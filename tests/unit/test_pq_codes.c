@@ -28,8 +28,11 @@ typedef struct stream {
     size_t n_bytes;
 } stream;
 
-/* Codes below n_entries: noise, or runs of random lengths among noise. */
-static void make_stream(stream *s, uint32_t width, uint32_t n_entries, bool has_runs) {
+/* Codes below n_entries: noise, or runs of random lengths among noise, each a run in the stream if
+*it
+** is of eight or more, or if all are, however short. */
+enum { NOISE, LONG_RUNS, ALL_RUNS };
+static void make_stream(stream *s, uint32_t width, uint32_t n_entries, int way) {
     eg_pq_buffer b = {0};
     uint32_t run = 0;
     s->n = 1 + next_random() % ROWS;
@@ -37,9 +40,14 @@ static void make_stream(stream *s, uint32_t width, uint32_t n_entries, bool has_
     s->n_entries = n_entries;
     for (uint32_t i = 0; i < s->n; i++) {
         s->codes[i] = run > 0 && i > 0 ? s->codes[i - 1] : next_random() % n_entries;
-        run = run > 0 ? run - 1 : has_runs && next_random() % 16 == 0 ? next_random() % 300 : 0;
+        run = run > 0                                   ? run - 1
+              : way != NOISE && next_random() % 16 == 0 ? next_random() % 300
+              : way == ALL_RUNS                         ? next_random() % 6
+                                                        : 0;
     }
-    if (width > 0)
+    if (width > 0 && way == ALL_RUNS)
+        eg_pq_rle_encode_runs(&b, s->codes, s->n, width);
+    else if (width > 0)
         eg_pq_rle_encode(&b, s->codes, s->n, width);
     else
         eg_pq_buffer_put_varint(&b, (s->n + 7) / 8 << 1 | 1); /* groups of no bits */
@@ -112,7 +120,7 @@ static void every_width_answers_as_unpacked(void **state) {
     static uint8_t table[100000];
     for (uint32_t width = 0; width <= 32; width++) {
         for (int k = 0; k < 24; k++) {
-            make_stream(&s, width, entries_of(width), k % 2 == 0);
+            make_stream(&s, width, entries_of(width), k % 3);
             for (int i = 0; i < 3; i++) {
                 eg_pq_code_test t = make_test(s.n_entries, i == 2 ? table : NULL);
                 check_match(&s, &t);
@@ -132,7 +140,7 @@ static void a_code_of_no_entry_is_told(void **state) {
     for (uint32_t width = 1; width <= 32; width++) {
         for (int k = 0; k < 30; k++) {
             uint32_t bad = 0, got, n_entries = width >= 17 ? 99999 : (1u << width) - 1;
-            make_stream(&s, width, n_entries + 1, k % 2 == 0);
+            make_stream(&s, width, n_entries + 1, k / 3 % 3);
             while (bad < s.n && s.codes[bad] < n_entries)
                 bad++;
             eg_pq_code_test t = make_test(n_entries, k % 3 == 0 ? table : NULL);
@@ -160,7 +168,7 @@ static void streams_that_end_early_are_told(void **state) {
     static uint32_t got[ROWS];
     int n_cut = 0;
     for (uint32_t width = 1; width <= 32; width++) {
-        make_stream(&s, width, entries_of(width), width % 2 == 0);
+        make_stream(&s, width, entries_of(width), (int)(width % 3));
         eg_pq_code_test t = {.n_entries = s.n_entries, .hi = 3};
         for (size_t cut = 0; cut < s.n_bytes; cut += 1 + next_random() % 200) {
             uint8_t *bytes = malloc(cut + (cut == 0));

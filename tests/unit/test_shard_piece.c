@@ -381,9 +381,9 @@ static void pruned_scans_give_the_rows_of_reading_everything(void **state) {
 #define ROWS 10000
 #define PAGE 1000
 
-/* One row group of ROWS rows in pages of PAGE: start_time climbs a second a row, srcaddr
+/* One row group of ROWS rows in pages: start_time climbs a second a row, srcaddr
 ** is clustered as in a sorted shard, dstaddr is not, srcport repeats. */
-static void write_clustered(const sb_field fields[4], bool has_index) {
+static void write_clustered_pages(const sb_field fields[4], bool has_index, uint32_t page_rows) {
     static int64_t values[4][ROWS];
     const int64_t *columns[4] = {values[0], values[1], values[2], values[3]};
     sb b;
@@ -393,10 +393,14 @@ static void write_clustered(const sb_field fields[4], bool has_index) {
         values[2][i] = 0x0a000000 + i * 7919 % 1000 * 2;
         values[3][i] = i % 97 * 2;
     }
-    sb_open(&b, fields, 4, PAGE);
+    sb_open(&b, fields, 4, page_rows);
     b.file.no_index = !has_index;
     sb_group(&b, columns, ROWS);
     assert_true(sb_close(&b, path));
+}
+
+static void write_clustered(const sb_field fields[4], bool has_index) {
+    write_clustered_pages(fields, has_index, PAGE);
 }
 
 #define CLUSTERED(...)                                                                             \
@@ -569,6 +573,41 @@ static void few_rows_that_pass_are_picked(void **state) {
     /* Two of three are not few. */
     s = count_range(EG_COL_SRCPORT, 0, 128, BIT(DSTADDR));
     assert_int_equal(s.rows_read, ROWS);
+}
+
+/* A sixteenth of a row group is few; without an index, or by noise, nobody knows. */
+static void a_piece_says_that_few_rows_are_left_before_it_reads_them(void **state) {
+    (void)state;
+    const sb_field fields[4] = CLUSTERED(.has_bounds = true);
+    static const struct {
+        bool has_index, has_few;
+        int64_t n_rows;
+    } cases[] = {{true, true, 500}, {true, false, 1000}, {false, false, 500}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reading r;
+        eg_predicate p = {0};
+        const eg_scan_spec *spec;
+        eg_piece *piece;
+        eg_batch b;
+        write_clustered_pages(fields, cases[i].has_index, 500);
+        int64_t lo = START + 2000000, hi = lo + cases[i].n_rows * 1000 - 1;
+        assert_int_equal(eg_predicate_range(&p, EG_COL_START_TIME, lo, hi, false, NULL), EG_OK);
+        assert_int_equal(start_reading(&r, &p, true, BIT(SRCPORT)), EG_OK);
+        eg_source *source = eg_scan_source(r.scan, &spec);
+        assert_int_equal(source->ops->next_piece(source, &piece, &r.err), EG_OK);
+        assert_int_equal(eg_batch_open(&b, spec->vectors, r.texts, NULL), EG_OK);
+        assert_false(piece->has_few);
+        assert_int_equal(piece->ops->next(piece, &b, &r.err), EG_OK);
+        assert_true(piece->has_few == cases[i].has_few);
+        assert_true((b.n_rows == 0) == cases[i].has_few);
+        if (cases[i].has_few)
+            assert_int_equal(piece->ops->next(piece, &b, &r.err), EG_OK);
+        assert_int_equal(b.n_rows, cases[i].n_rows);
+        piece->ops->close(piece, NULL);
+        eg_batch_close(&b);
+        end_reading(&r);
+        eg_predicate_clear(&p);
+    }
 }
 
 static void what_a_limit_leaves_unread_is_not_skipped(void **state) {
@@ -850,6 +889,7 @@ int main(void) {
         cmocka_unit_test(batches_without_rows_that_pass_cost_the_other_columns_nothing),
         cmocka_unit_test(bounds_of_pages_are_read_for_predicates_only),
         cmocka_unit_test(few_rows_that_pass_are_picked),
+        cmocka_unit_test(a_piece_says_that_few_rows_are_left_before_it_reads_them),
         cmocka_unit_test(what_a_limit_leaves_unread_is_not_skipped),
         cmocka_unit_test(null_tests_prune_by_null_counts),
         cmocka_unit_test(derived_times_are_null_where_they_do_not_fit),
