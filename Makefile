@@ -22,7 +22,7 @@ CAPTURE_SRC = capture.c datagram_block.c filelist.c frame.c identity.c ledger.c 
 	savefile.c savefile_libpcap.c savefile_pcapng.c savefile_plain.c slab.c stream.c
 PARQUET_SRC = pq_arena.c pq_bloom.c pq_buffer.c pq_chunk.c pq_codec.c pq_codes.c pq_delta.c pq_encoding.c pq_file.c \
 	pq_meta.c pq_meta_write.c pq_page.c pq_reader.c pq_rle.c pq_thrift.c pq_writer.c shard_codes.c shard_column.c \
-	shard_keys.c shard_list.c shard_parts.c shard_piece.c shard_prune.c shard_rows.c shard_source.c \
+	shard_convert.c shard_keys.c shard_list.c shard_parts.c shard_piece.c shard_prune.c shard_rows.c shard_source.c \
 	shard_verify.c shard_weights.c
 DATASET_SRC = column_encode.c compact.c dataset.c dataset_files.c group_encode.c ingest.c row_buffer.c row_order.c \
 	shard_notes.c shard_output.c verify.c
@@ -47,7 +47,7 @@ UNIT_TESTS = test_address_order test_batch test_btree_read test_btree_write test
 	test_pq_file test_pq_meta test_pq_reader \
 	test_pq_rle test_pq_thrift test_pq_writer test_predicate test_radix test_reasons test_reassembly test_row_order \
 	test_savefile test_scan test_scan_ahead test_scan_spread test_schema test_series test_shard_codes test_shard_column \
-	test_shard_keys test_shard_list test_shard_parts test_shard_piece test_shard_prune test_shard_rows test_shard_source \
+	test_shard_convert test_shard_keys test_shard_list test_shard_parts test_shard_piece test_shard_prune test_shard_rows test_shard_source \
 	test_shard_verify test_shard_weights test_sorted_rows test_status test_store_terms test_stream
 FUZZ_TARGETS = frame nf5 pq_footer pq_page savefile shard
 

@@ -75,6 +75,11 @@ size_t eg_vector_width(eg_vector v);
 #define EG_TIME_MIN_MS INT64_C(-62167219200000)
 #define EG_TIME_MAX_MS INT64_C(253402300799999)
 
+/* a / b, b > 0, rounded down: times before 1970 are negative. */
+static inline int64_t eg_floor_divide(int64_t a, int64_t b) {
+    return a / b - (a % b < 0);
+}
+
 #define EG_IP4_TEXT_MAX 16   /* 255.255.255.255 and a NUL */
 #define EG_TIME_TEXT_MAX 24  /* 2007-07-26 22:15:38.120 and a NUL */
 #define EG_PROTO_TEXT_MAX 24 /* longest IANA keyword and a NUL */

@@ -112,8 +112,8 @@ static bool match_in_place(const eg_pq_rle *r, size_t n, const eg_pq_code_test *
 }
 
 /* Of short runs, with a range that passes; those between two that do are cleared at once. Returns
-*of
-** how many codes they were. */
+ *of
+ ** how many codes they were. */
 static size_t match_short_runs(eg_pq_rle *r, size_t n, const eg_pq_code_test *t, uint8_t *alive,
                                bool *is_bad) {
     const size_t n_bytes = eg_pq_rle_short_bytes(r);

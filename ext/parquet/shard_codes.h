@@ -6,6 +6,7 @@
 #define EG_SHARD_CODES_H
 
 #include "parquet/pq_codes.h"
+#include "parquet/shard_convert.h"
 #include "parquet/shard_prune.h"
 
 /* A zeroed one is empty; its memory is reused. */

@@ -1,11 +1,6 @@
 /*
-** What the columns of a Parquet file mean as vectors of a batch, and turning
-** decoded slices of them into a batch's arrays. The rules are those of
-** shard_source.h.
-**
-** Each value becomes a number at most once: the entries of a dictionary are
-** translated once a row group into an array of the vector's type, which the codes
-** of the rows then index.
+** What the columns of a Parquet file mean as vectors of a batch, and what number a value stands
+** for. The rules are those of shard_source.h.
 */
 #ifndef EG_SHARD_COLUMN_H
 #define EG_SHARD_COLUMN_H
@@ -15,8 +10,7 @@
 #include "base/intern.h"
 #include "flow/address_order.h"
 #include "flow/schema.h"
-#include "parquet/pq_page.h"
-#include "parquet/shard_keys.h"
+#include "parquet/pq_file.h"
 
 /* Where a vector comes from. */
 typedef enum eg_shard_origin {
@@ -80,23 +74,6 @@ typedef struct eg_shard_texts {
 eg_status eg_shard_texts_add(eg_shard_texts *t, const char *text, size_t n_bytes, uint32_t *code,
                              eg_err *err);
 
-/* The entries of a dictionary in the vector's type. A zeroed one is empty. */
-typedef struct eg_shard_map {
-    const void *numbers; /* [n_entries]: in room, or the dictionary's own where they are the same */
-    bool is_narrow;      /* numbers are of 32 bits, and those of the vector of 64 */
-    void *room;          /* owned */
-    size_t capacity_bytes;
-    uint8_t *wrong; /* [n_entries], owned: 1 where the entry is none that the vector holds;
-                    ** only where n_wrong > 0 */
-    size_t wrong_capacity;
-    uint32_t n_wrong;
-} eg_shard_map;
-
-/* Translates all entries, reusing the map's memory: at most twice the dictionary's
-** own bytes. The map is good as long as the dictionary is. EG_NOMEM, EG_OK. */
-eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
-                            eg_shard_texts *texts, eg_err *err);
-
 /* Whether keys (shard_keys.h) can stand for the dictionary of a column; these are numbers from
 ** *lo to *hi then. */
 bool eg_shard_column_takes_keys(const eg_shard_column *c, int64_t *lo, int64_t *hi);
@@ -108,41 +85,5 @@ static inline int64_t eg_shard_number_of_key(const eg_shard_column *c, int64_t k
 static inline int64_t eg_shard_key_of_number(const eg_shard_column *c, int64_t number) {
     return c->form == EG_SHARD_IP4_TEXT ? eg_ip4_text_key((uint32_t)number) : number;
 }
-
-/* As eg_shard_map_fill, of decoded keys. */
-eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, const eg_shard_keys *k,
-                                 eg_err *err);
-
-/* Keeps the numbers of a vector of 64 bits as ones of 32, where all are that small: rows' codes
- *look
- ** them up in any order, and less memory stays nearer. Once it was filled. */
-void eg_shard_map_narrow(eg_shard_map *m, const eg_shard_column *c, uint32_t n_entries);
-
-void eg_shard_map_close(eg_shard_map *m);
-
-/* The one value of a column that rows may have to pass. */
-typedef struct eg_shard_only {
-    uint32_t code; /* UINT32_MAX: no row has it */
-    int64_t other; /* a number that does not pass, for all other rows */
-    int64_t number;
-} eg_shard_only;
-
-/* Where a slice is from. */
-typedef struct eg_shard_slice {
-    const eg_pq_vector *rows;
-    const eg_pq_dictionary *dictionary; /* NULL where rows has no codes */
-    const eg_shard_map *map;   /* of the dictionary; NULL: each code is translated as it comes */
-    eg_shard_keys *keys;       /* then: of the dictionary; NULL: by the dictionary itself */
-    const eg_shard_only *only; /* NULL: every value counts */
-    const char *file;          /* for messages */
-    int64_t first_row;         /* number of the first row in the file, from 0 */
-    const uint16_t *picks;     /* [n_rows] where rows are behind it; NULL: one after the other */
-} eg_shard_slice;
-
-/* Writes the numbers of a slice's rows to out[0..n_rows), an array of the vector's
-** type; 0 where a row is NULL. EG_CORRUPT names file, column, row and value that the
-** vector cannot hold; EG_NOMEM. */
-eg_status eg_shard_convert(const eg_shard_column *c, const eg_shard_slice *s, eg_shard_texts *texts,
-                           void *out, eg_err *err);
 
 #endif

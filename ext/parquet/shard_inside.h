@@ -7,6 +7,7 @@
 
 #include "parquet/pq_reader.h"
 #include "parquet/shard_codes.h"
+#include "parquet/shard_convert.h"
 #include "parquet/shard_keys.h"
 #include "parquet/shard_piece.h"
 

@@ -15,7 +15,9 @@
 #define EG_SHARD_PRUNE_H
 
 #include "flow/predicate.h"
+#include "parquet/pq_page.h"
 #include "parquet/shard_column.h"
+#include "parquet/shard_keys.h"
 
 typedef enum eg_shard_test_kind {
     EG_SHARD_TEST_NEVER,

@@ -60,10 +60,6 @@ eg_vector_set eg_series_vectors(const eg_series_spec *spec) {
 
 /* ---- buckets ------------------------------------------------------------ */
 
-static int64_t floor_divide(int64_t a, int64_t b) {
-    return a / b - (a % b < 0);
-}
-
 static void step_text(int64_t step_ms, char *out, size_t size) {
     static const struct {
         char letter;
@@ -123,7 +119,7 @@ static eg_status find_bucket(eg_series *s, int64_t ms, eg_err *err) {
     eg_status rc = check_time("start_ms", ms, err);
     if (rc != EG_OK)
         return rc;
-    int64_t bucket = floor_divide(ms, s->step_ms);
+    int64_t bucket = eg_floor_divide(ms, s->step_ms);
     if (s->lo > s->hi)
         s->origin = bucket;
     s->bucket = bucket - s->origin;
@@ -178,7 +174,7 @@ static eg_status spread(eg_series *s, uint32_t number, int64_t start_ms, int64_t
     eg_status rc = check_time("end_ms", end_ms, err);
     if (rc != EG_OK)
         return rc;
-    const int64_t last = floor_divide(end_ms - 1, s->step_ms) - s->origin;
+    const int64_t last = eg_floor_divide(end_ms - 1, s->step_ms) - s->origin;
     rc = cover(s, number, s->bucket, last, scan, err);
     if (rc != EG_OK)
         return rc;

@@ -11,6 +11,7 @@
 #include "flow/schema.h"
 #include "parquet/pq_arena.h"
 #include "parquet/pq_bloom.h"
+#include "parquet/shard_column.h"
 #include "pq_build.h"
 
 typedef enum sb_type {
@@ -347,6 +348,15 @@ static inline bool sb_close(sb *b, const char *path) {
     pb_close(&b->file);
     eg_pq_arena_free(&b->arena);
     return ok;
+}
+
+/* A column that is read as a vector, in a form. */
+static inline eg_shard_column sb_column_of(eg_vector v, eg_kind kind, eg_shard_form form,
+                                           const eg_pq_column *about) {
+    eg_shard_column c = {
+        .vector = v, .kind = kind, .origin = EG_SHARD_READ, .form = form, .about = about};
+    eg_vector_range(v, &c.lo, &c.hi);
+    return c;
 }
 
 #endif

@@ -28,9 +28,8 @@ typedef struct stream {
     size_t n_bytes;
 } stream;
 
-/* Codes below n_entries: noise, or runs of random lengths among noise, each a run in the stream if
-*it
-** is of eight or more, or if all are, however short. */
+/* Codes below n_entries: noise, or runs of random lengths among noise, each a run in the stream
+** where it is of eight or more, or all are, however short. */
 enum { NOISE, LONG_RUNS, ALL_RUNS };
 static void make_stream(stream *s, uint32_t width, uint32_t n_entries, int way) {
     eg_pq_buffer b = {0};

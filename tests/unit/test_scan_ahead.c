@@ -360,8 +360,7 @@ static void a_piece_that_says_that_it_has_few_rows_is_left_to_the_workers(void *
 }
 
 /* Of pieces of 120 ms, where jobs go on for 10 and five are sent. The thread that closes may be
-*kept
-** from it, but not each time. */
+** kept from it, but not each time. */
 static void closing_waits_for_the_batches_that_are_being_read_alone(void **state) {
     (void)state;
     numbers s = make_numbers(10, 40);
