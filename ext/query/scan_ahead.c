@@ -17,7 +17,7 @@
 #include "base/pool.h"
 #include "query/filter.h"
 
-#define LOT_BATCHES 5
+#define LOT_BATCHES 8
 #define SLOTS_PER_THREAD 2           /* so that none waits while the host hands out a lot */
 #define JOB_NS INT64_C(10000000)     /* enough work for one job */
 #define FEW_ROWS (EG_BATCH_ROWS / 4) /* that pass: they are gathered */
