@@ -82,7 +82,7 @@ static const eg_source_ops counted_ops = {
 
 static counted make_source(int n_pieces) {
     return (counted){.source = {&counted_ops},
-                     .piece = {&counted_piece_ops},
+                     .piece = {.ops = &counted_piece_ops},
                      .n_pieces = n_pieces,
                      .at_piece = -1,
                      .n_open_sources = 1,

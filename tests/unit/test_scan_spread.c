@@ -78,7 +78,7 @@ static eg_status numbers_next_piece(eg_source *source, eg_piece **out, eg_err *e
         return EG_DONE;
     number_piece *p = calloc(1, sizeof *p);
     assert_non_null(p);
-    *p = (number_piece){.base = {&number_piece_ops}, .of = s, .piece = s->at_piece++};
+    *p = (number_piece){.base = {.ops = &number_piece_ops}, .of = s, .piece = s->at_piece++};
     s->n_open++;
     s->most_open = s->n_open > s->most_open ? s->n_open : s->most_open;
     *out = &p->base;

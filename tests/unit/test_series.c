@@ -125,7 +125,7 @@ static int tear_down(void **state) {
 /* *n_read: flows that were read. */
 static eg_status run(eg_intern *t, const eg_series_spec *spec, const flow *flows, size_t n,
                      eg_poll poll, eg_series **out, size_t *n_read, eg_err *err) {
-    made m = {.source = {&made_ops}, .piece = {&made_piece_ops}, .flows = flows, .n = n};
+    made m = {.source = {&made_ops}, .piece = {.ops = &made_piece_ops}, .flows = flows, .n = n};
     eg_scan_spec scan_spec = {.vectors = ALL_VECTORS, .texts = t};
     eg_scan *scan;
     assert_int_equal(eg_scan_open(&m.source, &scan_spec, poll, &scan, err), EG_OK);
@@ -458,7 +458,7 @@ static void host_can_stop_a_series(void **state) {
 /* ---- lines -------------------------------------------------------------- */
 
 static void lines_grow_to_both_sides_and_leave_their_blocks_to_others(void **state) {
-    made m = {.source = {&made_ops}, .piece = {&made_piece_ops}};
+    made m = {.source = {&made_ops}, .piece = {.ops = &made_piece_ops}};
     eg_scan_spec scan_spec = {.vectors = ALL_VECTORS, .texts = *state};
     eg_scan *scan;
     eg_lines l;
