@@ -57,7 +57,7 @@ clang-format --dry-run $sources 2>&1 | grep 'warning:\|error:' | head -n 10 | ru
 
 grep -nP '\t' $(echo "$tree" | grep -E '\.(c|h|def|lua|sh|py|sql)$') /dev/null | grep -v '^tests/sql/' | rule "no tabs in sources"
 grep -nE ' +$' $(echo "$tree" | grep -E '\.(c|h|def|lua|sh|py|md)$|Makefile$') /dev/null | rule "no blanks at line ends"
-grep -nE '^\*[[:alpha:]]' $(echo "$tree" | grep -E '\.[ch]$') /dev/null | rule "comments are whole after clang-format has broken their lines"
+grep -nE '^ ?\*[[:alpha:]]' $(echo "$tree" | grep -E '\.[ch]$') /dev/null | rule "comments are whole after clang-format has broken their lines"
 
 # Other names would be looked for twice. README.md and the corpora apart.
 echo "$tree" | grep -vE '(^|/)README\.md$|^tests/fuzz/corpus/|^\.|^samples/|^tests/data/|^tests/sql/' |

@@ -65,7 +65,7 @@ eg_status eg_datagram_block_open(eg_block_store *store, eg_datagram_block **out,
             free(k);
             return eg_fail_nomem(err, "a block of datagrams");
         }
-        k->base.ops = &block_ops;
+        k->base = (eg_piece){.ops = &block_ops};
         k->store = store;
         k->copies = copies;
     }

@@ -15,9 +15,8 @@
 #include "parquet/pq_rle.h"
 
 /* Where the page is that the others are like, in eighths of all: in the middle of runs of rows,
- *too.
- ** The first page of times has those of flows that began long before, that of addresses the many
- ** least ones that have a row or two. */
+** too. The first page of times has those of flows that began long before, that of addresses the
+** many least ones that have a row or two. */
 #define JUDGED_EIGHTHS 5
 
 /* A codec must take off a sixteenth, or it only costs every reader time: of pages, of the entries
@@ -27,8 +26,7 @@ static bool pays(size_t n_packed, size_t n_raw) {
 }
 
 /* Of codes a byte that comes out of a codec counts an eighth of one that is read: a frequent byte
- *or
- ** two is not worth a codec's time, and runs may be a little larger than what all codes make. */
+** or two is not worth a codec's time, and runs may be a little larger than what all codes make. */
 #define UNPACKED_PART 8
 
 /* The row behind a page's last one. */

@@ -111,9 +111,8 @@ static bool match_in_place(const eg_pq_rle *r, size_t n, const eg_pq_code_test *
     return is_good;
 }
 
-/* Of short runs, with a range that passes; those between two that do are cleared at once. Returns
- *of
- ** how many codes they were. */
+/* Of short runs, with a range that passes; what is between two that do is cleared at once. Returns
+** of how many codes they were. */
 static size_t match_short_runs(eg_pq_rle *r, size_t n, const eg_pq_code_test *t, uint8_t *alive,
                                bool *is_bad) {
     const size_t n_bytes = eg_pq_rle_short_bytes(r);
@@ -122,7 +121,7 @@ static size_t match_short_runs(eg_pq_rle *r, size_t n, const eg_pq_code_test *t,
     uint32_t code;
     while (n_bytes > 0 && n - done >= EG_PQ_SHORT_RUN &&
            eg_pq_rle_short_run(r, n_bytes, &code, &n_run)) {
-        *is_bad |= code >= t->n_entries;
+        *is_bad |= n_run > 0 && code >= t->n_entries;
         if (code - lo <= span) {
             memset(alive + passed, 0, done - passed);
             passed = done + n_run;

@@ -15,7 +15,7 @@
 #define MAGIC_BYTES 4
 #define TAIL_BYTES 8    /* footer length and magic */
 #define SHORT_BYTES 100 /* most that a chunk's size may be too small */
-#define NEAR_BYTES 8192 /* between offset indexes that are read at once */
+#define NEAR_BYTES 8192 /* most between offset indexes that are read at once, or in one behind */
 
 struct eg_pq_file {
     int fd;

@@ -27,13 +27,10 @@ eg_status eg_pq_block_reserve(eg_pq_block *b, size_t need, eg_err *err) {
 }
 
 eg_status eg_pq_block_renew(eg_pq_block *b, size_t n_bytes, eg_err *err) {
-    uint8_t *data = malloc(n_bytes);
-    if (data == NULL)
-        return eg_fail_nomem(err, "a Parquet page");
-    free(b->data);
-    b->data = data;
-    b->capacity = n_bytes;
-    return EG_OK;
+    free(b->data); /* first: both at once would be more memory than is needed */
+    b->data = malloc(n_bytes);
+    b->capacity = b->data != NULL ? n_bytes : 0;
+    return b->data != NULL ? EG_OK : eg_fail_nomem(err, "a Parquet page");
 }
 
 static void free_block(eg_pq_block *b) {

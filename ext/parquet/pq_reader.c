@@ -471,7 +471,9 @@ static eg_status seek(eg_pq_reader *r, int64_t row, int64_t end, const eg_pq_ind
     if (has_index) {
         const eg_pq_index_page *p = page_of(index, row);
         r->pos = p->offset;
-        r->ahead = READ_AHEAD;
+        /* All of the range, or no more than the page: rows that are sought may be far apart. */
+        bool is_near = r->until - p->offset <= (int64_t)READ_AHEAD;
+        r->ahead = is_near ? READ_AHEAD : (size_t)p->compressed_bytes;
         r->next_row = p->first_row;
         r->said_n_rows = p->n_rows;
     } else if (row < r->next_row) {

@@ -22,8 +22,8 @@ typedef struct eg_shard_map {
     uint32_t n_wrong;
 } eg_shard_map;
 
-/* Translates all entries, reusing the map's memory: at most twice the dictionary's
-** own bytes. The map is good as long as the dictionary is. EG_NOMEM, EG_OK. */
+/* Translates all entries, reusing the map's memory: at most twice the dictionary's own
+** bytes and what is to spare. The map is good as long as the dictionary is. EG_NOMEM, EG_OK. */
 eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_pq_dictionary *d,
                             eg_shard_texts *texts, eg_err *err);
 
@@ -32,8 +32,7 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
                                  eg_err *err);
 
 /* Keeps the numbers of a vector of 64 bits as ones of 32, where all are that small: rows look them
- *up
- ** in any order, and less memory stays nearer. Once it was filled. */
+** up in any order, and less memory stays nearer. Once it was filled. */
 void eg_shard_map_narrow(eg_shard_map *m, const eg_shard_column *c, uint32_t n_entries);
 
 void eg_shard_map_close(eg_shard_map *m);

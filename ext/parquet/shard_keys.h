@@ -33,7 +33,7 @@ typedef struct eg_shard_keys {
     int64_t lo, hi;         /* what keys may be */
     unsigned part_bits;     /* log2 of the entries of every part but the last */
     uint32_t step;          /* between anchors */
-    uint32_t n_alone;       /* parts that were read one by one */
+    uint32_t n_alone;       /* parts that were read one by one; UINT32_MAX: none is any more */
     const uint8_t *is_read; /* [n_parts] in marks */
     eg_shard_parts parts;   /* of an older shard one, without a head */
     size_t n_raw;
@@ -57,8 +57,8 @@ eg_status eg_shard_keys_decode(eg_shard_keys *k, eg_err *err);
 /* Reads a part that was not read; behind a few that were read alone, all that are left. */
 eg_status eg_shard_keys_load(eg_shard_keys *k, uint32_t part, eg_err *err);
 
-/* Says that this many rows will ask: where that is as many as there are parts, the first one that
-** is not read has all of them read. */
+/* Says that up to this many rows will ask: where these are as many as the parts, the first that is
+** not read has all of them read. */
 static inline void eg_shard_keys_expect(eg_shard_keys *k, uint32_t n_rows) {
     if (n_rows >= k->parts.n_parts)
         k->n_alone = UINT32_MAX;

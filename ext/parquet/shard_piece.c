@@ -6,8 +6,8 @@
 ** It goes test by test, and gives way to the caller after each large dictionary.
 **
 ** Readers, their buffers and translated dictionaries are taken when reading begins and given back
-** when it is done, for the next piece, perhaps of another file. So there are as many as threads
-** that read, however many pieces are open.
+** when it is done, for the next piece, perhaps of another file. So there are as many as pieces that
+** were begun, however many are open.
 */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "parquet/pq_bloom.h"
 #include "parquet/shard_inside.h"
 
-#define FEW_PART 16 /* of a row group: fewer rows are few */
+#define FEW_PART 16 /* of a row group: so many rows are few */
 
 /* ---- files and readers -------------------------------------------------- */
 
@@ -405,7 +405,7 @@ static eg_status plan(shard_piece *p, bool *is_enough, eg_err *err) {
     int64_t n_left = eg_shard_rows_left(p);
     bool is_cut = n_left != p->n_rows;
     p->base.has_few = n_left <= p->n_rows / FEW_PART;
-    *is_enough = p->base.has_few;
+    *is_enough |= p->base.has_few;
     return is_cut || p->first != 0 ? open_other_indexes(p, err) : EG_OK;
 }
 
@@ -422,6 +422,8 @@ static void tell_progress(shard_piece *p) {
 /* What the readers did. Pages of a row group that was pruned are not told: it is one
 ** skipped row group. */
 static void count_reading(shard_piece *p) {
+    p->stats.row_groups += !p->is_pruned;
+    p->stats.row_groups_skipped += p->is_pruned;
     for (int v = 0; v < EG_N_VECTORS; v++) {
         lane *l = &p->set->lanes[v];
         if (l->reader == NULL)
@@ -445,13 +447,6 @@ static void count_reading(shard_piece *p) {
     }
 }
 
-static eg_status begin_reading(shard_piece *p, eg_err *err) {
-    if (p->set != NULL)
-        return EG_OK;
-    eg_status rc = take_readers(p->shared, &p->set, err);
-    return rc == EG_OK ? start_readers(p, err) : rc;
-}
-
 static void end_reading(shard_piece *p) {
     if (p->set == NULL)
         return;
@@ -463,6 +458,15 @@ static void end_reading(shard_piece *p) {
     }
     leave_readers(p->shared, p->set);
     p->set = NULL;
+}
+
+static eg_status begin_reading(shard_piece *p, eg_err *err) {
+    if (p->set != NULL)
+        return EG_OK;
+    eg_status rc = take_readers(p->shared, &p->set, err);
+    if (rc == EG_OK && (rc = start_readers(p, err)) != EG_OK)
+        end_reading(p); /* who asks again is told again */
+    return rc;
 }
 
 static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
@@ -494,8 +498,6 @@ static eg_status piece_next(eg_piece *base, eg_batch *b, eg_err *err) {
 static void piece_close(eg_piece *base, eg_scan_stats *stats) {
     shard_piece *p = (shard_piece *)base;
     end_reading(p);
-    p->stats.row_groups += !p->is_pruned;
-    p->stats.row_groups_skipped += p->is_pruned;
     if (stats != NULL)
         eg_scan_stats_add(stats, &p->stats);
     eg_shard_file_release(p->file);

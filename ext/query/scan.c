@@ -19,7 +19,8 @@ struct eg_scan {
     bool has_begun;       /* a piece was opened */
     bool is_alone;        /* there is no thread for more */
     int n_batches;        /* of the first piece; ALONE_BATCHES where others may begin */
-    eg_scan_ahead *ahead; /* reads all further pieces; NULL while the scan does itself */
+    bool has_few;         /* rows of the first piece were few */
+    eg_scan_ahead *ahead; /* reads all but an open piece; NULL while the scan does itself */
     eg_filter *filter;    /* owned; NULL without a predicate */
     eg_batch batch;       /* owned */
     eg_scan_stats stats;  /* of closed pieces, and rows_kept */
@@ -81,10 +82,12 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
         eg_batch_select_all(&s->batch);
     /* Few rows of a source that leaves others out: more pieces will be wanted soon. */
     bool is_few = s->filter != NULL && s->batch.n_rows <= FEW_ROWS;
-    if (s->piece->has_few)
+    if (s->n_batches < ALONE_BATCHES)
+        s->has_few = s->piece->has_few || (rc == EG_OK && is_few && s->batch.n_rows > 0);
+    if (s->has_few)
         s->n_batches = ALONE_BATCHES;
     else if (rc == EG_OK && s->n_batches < ALONE_BATCHES && s->batch.n_rows > 0)
-        s->n_batches = is_few ? ALONE_BATCHES : s->n_batches + 1;
+        s->n_batches++;
     return rc;
 }
 
@@ -92,13 +95,13 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
 static eg_status go_ahead(eg_scan *s, eg_err *err) {
     if (s->is_alone || !eg_scan_ahead_fits(s->source, s->spec))
         return EG_OK;
-    eg_status rc = eg_scan_ahead_open(s->source, s->spec, &s->ahead, err);
+    eg_status rc = eg_scan_ahead_open(s->source, s->spec, s->has_few, &s->ahead, err);
     s->is_alone = rc == EG_LIMIT;
     return s->is_alone ? EG_OK : rc;
 }
 
-/* Between pieces: opens the next, or has it and all others read ahead. The first one never
-** is: what its beginning satisfies, such as a LIMIT, shall cost no more. */
+/* Between pieces: opens the next, or has it and all others read ahead. The first one is begun here:
+** what its beginning satisfies, such as a LIMIT, shall cost no more. */
 static eg_status go_on(eg_scan *s, eg_err *err) {
     if (s->has_begun) {
         eg_status rc = go_ahead(s, err);
@@ -109,8 +112,8 @@ static eg_status go_on(eg_scan *s, eg_err *err) {
     return s->source->ops->next_piece(s->source, &s->piece, err);
 }
 
-/* Has the others begun while the first piece goes on: here, with a batch handed out when it was
-** read, or, where its few rows are no more than a worker gathers, on the first one. */
+/* Has the others begun while the first piece goes on: here, batch by batch; where it has few rows
+** it is given to the workers, too. */
 static eg_status begin_others(eg_scan *s, eg_err *err) {
     eg_status rc = go_ahead(s, err);
     if (rc != EG_OK || s->ahead == NULL)

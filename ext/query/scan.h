@@ -1,7 +1,8 @@
 /*
 ** A scan: batches of a source's rows that pass a predicate, in one order. Where the source
-** allows and spec->n_threads is given, pieces behind the first are read ahead by workers
-** (scan_ahead.h). Asks the host at least every 10 ms of work whether to go on.
+** allows and spec->n_threads is given, pieces behind the first, or, where that has few
+** rows, all of them, are read ahead by workers (scan_ahead.h). Asks the host at least every
+** 10 ms of work whether to go on.
 */
 #ifndef EG_SCAN_H
 #define EG_SCAN_H

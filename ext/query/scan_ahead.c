@@ -18,7 +18,7 @@
 #include "query/filter.h"
 
 #define LOT_BATCHES 8
-#define SLOTS_PER_THREAD 2           /* so that none waits while the host hands out a lot */
+#define FEW_SLOTS 2 /* a thread, of pieces with few rows: none waits for the host to take them */
 #define JOB_NS INT64_C(10000000)     /* enough work for one job */
 #define FEW_ROWS (EG_BATCH_ROWS / 4) /* that pass: they are gathered */
 
@@ -253,9 +253,9 @@ bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec) {
     return src->ops->is_independent && spec->n_threads > 0 && (spec->vectors & texts) == 0;
 }
 
-eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
-                             eg_err *err) {
-    int n_slots = SLOTS_PER_THREAD * spec->n_threads + 1;
+eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, bool has_few,
+                             eg_scan_ahead **out, eg_err *err) {
+    int n_slots = (has_few ? FEW_SLOTS : 1) * spec->n_threads + 1;
     *out = NULL;
     eg_scan_ahead *a = calloc(1, sizeof *a + (size_t)n_slots * sizeof a->slots[0]);
     if (a == NULL)

@@ -16,10 +16,11 @@ typedef struct eg_scan_ahead eg_scan_ahead;
 /* Whether a scan can be read ahead, by what it wants of its source. */
 bool eg_scan_ahead_fits(const eg_source *src, const eg_scan_spec *spec);
 
-/* Starts spec->n_threads workers on what is left of src; src and spec are borrowed. EG_LIMIT
-** where the system gives no thread: then src is as it was. */
-eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, eg_scan_ahead **out,
-                             eg_err *err);
+/* Starts spec->n_threads workers on what is left of src; src and spec are borrowed. With has_few
+** more pieces are open at once: each is soon read, and its rows wait. EG_LIMIT where the system
+** gives no thread: then src is as it was. */
+eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, bool has_few,
+                             eg_scan_ahead **out, eg_err *err);
 
 /* Sends the workers off before the first batch is asked for. The first piece is one that was begun,
 ** and becomes theirs, or NULL. */

@@ -160,6 +160,26 @@ static void a_code_of_no_entry_is_told(void **state) {
     }
 }
 
+/* Runs of no numbers are none, whatever number they have: written by nobody, refused by no reader.
+ */
+static void a_run_of_nothing_is_nothing(void **state) {
+    (void)state;
+    uint8_t bytes[600], alive[140], table[4] = {0, 1, 0, 0};
+    eg_pq_code_test tests[] = {{.n_entries = 4, .lo = 1, .hi = 1},
+                               {.n_entries = 4, .passes = table}};
+    for (size_t i = 0; i < sizeof bytes; i += 2) { /* a run of none of 9, one of one 1 */
+        bytes[i] = i % 4 == 0 ? 0 : 2;
+        bytes[i + 1] = i % 4 == 0 ? 9 : 1;
+    }
+    for (int way = 0; way < 2; way++) {
+        eg_pq_rle r;
+        memset(alive, 1, sizeof alive);
+        eg_pq_rle_init(&r, bytes, sizeof bytes, 4);
+        assert_int_equal(eg_pq_codes_match(&r, sizeof alive, &tests[way], alive), EG_OK);
+        assert_null(memchr(alive, 0, sizeof alive));
+    }
+}
+
 static void streams_that_end_early_are_told(void **state) {
     (void)state;
     static stream s;
@@ -194,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_width_answers_as_unpacked),
         cmocka_unit_test(a_code_of_no_entry_is_told),
+        cmocka_unit_test(a_run_of_nothing_is_nothing),
         cmocka_unit_test(streams_that_end_early_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

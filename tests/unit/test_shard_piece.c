@@ -610,6 +610,41 @@ static void a_piece_says_that_few_rows_are_left_before_it_reads_them(void **stat
     }
 }
 
+/* Between steps of planning, and behind the last: the host can be asked. */
+static void a_large_dictionary_is_enough_for_one_call(void **state) {
+    (void)state;
+    enum { MANY = 40000 };
+    static int64_t values[2][MANY];
+    const int64_t *columns[2] = {values[0], values[1]};
+    const sb_field fields[2] = {{.name = "srcport", .type = SB_I32, .has_dictionary = true},
+                                {.name = "dstport", .type = SB_I32}};
+    reading r;
+    eg_predicate p = {0};
+    const eg_scan_spec *spec;
+    eg_piece *piece;
+    eg_batch b;
+    sb s;
+    for (int64_t i = 0; i < MANY; i++)
+        values[0][i] = values[1][i] = i;
+    sb_open(&s, fields, 2, 4000);
+    sb_group(&s, columns, MANY);
+    assert_true(sb_close(&s, path));
+    assert_int_equal(eg_predicate_range(&p, EG_COL_SRCPORT, 1, MANY, false, NULL), EG_OK);
+    assert_int_equal(start_reading(&r, &p, true, BIT(DSTPORT)), EG_OK);
+    eg_source *source = eg_scan_source(r.scan, &spec);
+    assert_int_equal(source->ops->next_piece(source, &piece, &r.err), EG_OK);
+    assert_int_equal(eg_batch_open(&b, spec->vectors, r.texts, NULL), EG_OK);
+    assert_int_equal(piece->ops->next(piece, &b, &r.err), EG_OK);
+    assert_int_equal(b.n_rows, 0);
+    assert_false(piece->has_few);
+    assert_int_equal(piece->ops->next(piece, &b, &r.err), EG_OK);
+    assert_true(b.n_rows > 0);
+    piece->ops->close(piece, NULL);
+    eg_batch_close(&b);
+    end_reading(&r);
+    eg_predicate_clear(&p);
+}
+
 static void what_a_limit_leaves_unread_is_not_skipped(void **state) {
     (void)state;
     const sb_field fields[4] = CLUSTERED(.has_bounds = true);
@@ -890,6 +925,7 @@ int main(void) {
         cmocka_unit_test(bounds_of_pages_are_read_for_predicates_only),
         cmocka_unit_test(few_rows_that_pass_are_picked),
         cmocka_unit_test(a_piece_says_that_few_rows_are_left_before_it_reads_them),
+        cmocka_unit_test(a_large_dictionary_is_enough_for_one_call),
         cmocka_unit_test(what_a_limit_leaves_unread_is_not_skipped),
         cmocka_unit_test(null_tests_prune_by_null_counts),
         cmocka_unit_test(derived_times_are_null_where_they_do_not_fit),

@@ -335,9 +335,13 @@ static void pieces_can_be_closed_half_read(void **state) {
     assert_int_equal(b.n_rows, GROUP_ROWS - EG_BATCH_ROWS);
     pieces[0]->ops->close(pieces[0], &r.stats);
     pieces[2]->ops->close(pieces[2], &r.stats);
+    assert_int_equal(r.source->ops->next_piece(r.source, &pieces[1], NULL), EG_OK);
+    pieces[1]->ops->close(pieces[1], &r.stats); /* not begun, so not read */
     eg_batch_close(&b);
     end_reading(&r); /* with most files not read */
     assert_int_equal(r.stats.rows_read, GROUP_ROWS + EG_BATCH_ROWS);
+    assert_int_equal(r.stats.row_groups, 2);
+    assert_int_equal(r.stats.row_groups_skipped, 0);
 }
 
 int main(void) {
