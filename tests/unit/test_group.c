@@ -326,7 +326,7 @@ static void a_tiny_memory_limit_spills_and_changes_nothing(void **state) {
             digest(run(*state, &spec, n_rows, manners[0], (eg_poll){0}, EG_OK), &n_expected);
         assert_int_equal(last_spilled, 0);
         assert_true(limits[l] > 0 ? n_expected == limits[l] : n_expected > 70000);
-        for (size_t i = 0; i < 3; i += is_light() ? 2 : 1) {
+        for (size_t i = 0; i < 3; i += is_watched() ? 2 : 1) {
             spec.memory_bytes = 1;
             manner how = manners[i];
             how.piece_rows = how.piece_rows < 5000 ? 5000 : how.piece_rows;
