@@ -19,9 +19,10 @@
 #include "dataset/group_encode.h"
 #include "dataset/shard_output.h"
 
+#define SHARD_GROUPS INT64_C(32) /* full ones: some 700 MB, and 30 MB of footer */
+
 /* Shards that are written at a time; beyond, the one not written to for longest is
 ** finished. A capture of one clock has two at most. */
-#define SHARD_GROUPS INT64_C(32) /* full ones: some 700 MB, and 30 MB of footer */
 #define MAX_OPEN 64
 
 typedef struct dataset {

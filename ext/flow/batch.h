@@ -67,6 +67,23 @@ static inline int64_t eg_array_number(const void *array, size_t width, size_t i)
     }
 }
 
+/* Writes it; what the width has no room for is lost. */
+static inline void eg_array_put(void *array, size_t width, size_t i, int64_t number) {
+    switch (width) {
+    case 8:
+        ((int64_t *)array)[i] = number;
+        break;
+    case 4:
+        ((uint32_t *)array)[i] = (uint32_t)number;
+        break;
+    case 2:
+        ((uint16_t *)array)[i] = (uint16_t)number;
+        break;
+    default:
+        ((uint8_t *)array)[i] = (uint8_t)number;
+    }
+}
+
 /* Writes rows[0..n) of an array of values of `width` bytes, 1, 2, 4, 8 or 16, to out; which may be
 ** the array itself where the rows ascend. */
 void eg_pick_rows(void *out, const void *in, size_t width, const uint16_t *rows, uint32_t n);

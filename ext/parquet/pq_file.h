@@ -147,8 +147,7 @@ eg_status eg_pq_index_open(eg_pq_file *f, uint32_t row_group, uint32_t column, e
 
 /* The same without the bounds, which only a predicate needs, for n columns of a row group at once:
 ** where these indexes stand close together they are read in one go. Into outs[i] of columns[i]: no
-** pages where the chunk has no index. *bytes_read are those of the file. On failure none is open.
-*/
+** pages where the chunk has no index; none is open on failure. *bytes_read are the file's. */
 eg_status eg_pq_index_places(eg_pq_file *f, uint32_t row_group, const uint32_t *columns,
                              eg_pq_index *const *outs, size_t n, int64_t *bytes_read, eg_err *err);
 

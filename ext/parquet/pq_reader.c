@@ -44,6 +44,13 @@ struct eg_pq_reader {
 
 /* ---- Memory and bytes */
 
+static void release(eg_pq_reader *r, eg_pq_block *b) {
+    eg_pq_file_give(r->file, b->capacity);
+    free(b->data);
+    b->data = NULL;
+    b->capacity = 0;
+}
+
 /* Makes sure of `need` bytes (at least one); old contents are lost. There are some to spare
 ** (pq_page.h), if the budget allows it. */
 static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *err) {
@@ -52,10 +59,7 @@ static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *e
         return EG_OK;
     size_t wanted = need + need / EG_PQ_SPARE_PART;
     /* The old block goes first: both at once would count against the budget. */
-    eg_pq_file_give(r->file, b->capacity);
-    free(b->data);
-    b->data = NULL;
-    b->capacity = 0;
+    release(r, b);
     eg_status rc = eg_pq_file_take(r->file, wanted, err);
     if (rc != EG_OK && wanted > need)
         rc = eg_pq_file_take(r->file, wanted = need, err);
@@ -65,13 +69,6 @@ static eg_status reserve(eg_pq_reader *r, eg_pq_block *b, size_t need, eg_err *e
     if (rc != EG_OK)
         eg_pq_file_give(r->file, wanted);
     return rc;
-}
-
-static void release(eg_pq_reader *r, eg_pq_block *b) {
-    eg_pq_file_give(r->file, b->capacity);
-    free(b->data);
-    b->data = NULL;
-    b->capacity = 0;
 }
 
 static void release_all(eg_pq_reader *r) {

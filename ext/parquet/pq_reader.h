@@ -64,8 +64,8 @@ eg_status eg_pq_reader_dictionary(eg_pq_reader *r, const eg_pq_dictionary **out,
 
 /* Makes row (0 to the row group's rows, which is the end) the next one. With an index of this
 ** chunk its page is read at once, and no more of the file than rows before `end` are in, but for
-** what is asked for behind; else (NULL) the page headers before it are. Pages passed over are not
-** decompressed or checked. */
+** what is asked for behind; else (NULL, or one without pages) the page headers before it are.
+** Pages passed over are not decompressed or checked. */
 eg_status eg_pq_reader_seek(eg_pq_reader *r, int64_t row, int64_t end, const eg_pq_index *index,
                             eg_err *err);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "flow/batch.h"
 
 #define FOUND_PART 16 /* of the entries: so many are found one by one, then all are decoded */
 
@@ -218,22 +219,6 @@ static kernel kernel_of(const eg_shard_column *c) {
     }
 }
 
-static void store(void *numbers, size_t width, size_t i, int64_t n) {
-    switch (width) {
-    case 1:
-        ((uint8_t *)numbers)[i] = (uint8_t)n;
-        break;
-    case 2:
-        ((uint16_t *)numbers)[i] = (uint16_t)n;
-        break;
-    case 4:
-        ((uint32_t *)numbers)[i] = (uint32_t)n;
-        break;
-    default:
-        ((int64_t *)numbers)[i] = n;
-    }
-}
-
 /* The number of a value, or of its text. EG_CORRUPT (without a message) where the
 ** vector does not hold it. */
 static eg_status translate(const eg_shard_column *c, const void *values, size_t i,
@@ -264,7 +249,7 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
     if (rc != EG_OK)
         return rc;
     m->numbers = m->room.data;
-    store(m->room.data, width, n, 0);
+    eg_array_put(m->room.data, width, n, 0);
     if (k != NULL && k(d->values.any, d->n_entries, m->room.data))
         return EG_OK;
     for (size_t i = 0; i < n; i++) {
@@ -281,7 +266,7 @@ eg_status eg_shard_map_fill(eg_shard_map *m, const eg_shard_column *c, const eg_
         } else if (rc != EG_OK) {
             return rc;
         }
-        store(m->room.data, width, i, number);
+        eg_array_put(m->room.data, width, i, number);
     }
     return EG_OK;
 }
@@ -295,9 +280,9 @@ eg_status eg_shard_map_fill_keys(eg_shard_map *m, const eg_shard_column *c, cons
     if (rc != EG_OK)
         return rc;
     m->numbers = m->room.data;
-    store(m->room.data, width, n, 0);
+    eg_array_put(m->room.data, width, n, 0);
     for (size_t i = 0; i < n && c->form != EG_SHARD_IP4_TEXT; i++)
-        store(m->room.data, width, i, k->first + k->all[i]);
+        eg_array_put(m->room.data, width, i, k->first + k->all[i]);
     for (size_t i = 0; i < n && c->form == EG_SHARD_IP4_TEXT; i++)
         ((uint32_t *)(void *)m->room.data)[i] = eg_ip4_of_text_key((uint32_t)k->first + k->all[i]);
     return EG_OK;
@@ -361,7 +346,7 @@ static eg_status convert_codes(const eg_shard_column *c, const eg_shard_slice *s
     }
     for (uint32_t i = 0; v->valid != NULL && i < v->n_rows; i++)
         if (!v->valid[i])
-            store(out, width, i, 0);
+            eg_array_put(out, width, i, 0);
     for (uint32_t i = 0; s->map->n_wrong > 0 && i < v->n_rows; i++)
         if ((v->valid == NULL || v->valid[i]) && s->map->wrong.data[codes[i]])
             return fail_value(c, s, i, s->dictionary->values.any, codes[i], err);
@@ -380,7 +365,7 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
     eg_shard_keys_expect(k, v->n_rows);
     for (uint32_t i = 0; i < v->n_rows; i++) {
         if (v->valid != NULL && !v->valid[i]) {
-            store(out, width, i, 0);
+            eg_array_put(out, width, i, 0);
             continue;
         }
         uint32_t code = v->values.codes[i];
@@ -400,7 +385,7 @@ static eg_status convert_keys(const eg_shard_column *c, const eg_shard_slice *s,
             number = eg_shard_number_of_key(c, key);
             last = code;
         }
-        store(out, width, i, number);
+        eg_array_put(out, width, i, number);
     }
     return EG_OK;
 }
@@ -427,7 +412,7 @@ static void convert_only(size_t width, const eg_pq_vector *v, const eg_shard_onl
     }
     for (uint32_t i = 0; v->valid != NULL && i < v->n_rows; i++)
         if (!v->valid[i])
-            store(out, width, i, 0);
+            eg_array_put(out, width, i, 0);
 }
 
 /* Value by value; one like that before it is not translated again. */
@@ -441,7 +426,7 @@ static eg_status convert_each(const eg_shard_column *c, const eg_shard_slice *s,
     int64_t number = 0;
     for (uint32_t i = 0; i < v->n_rows; i++) {
         if (v->valid != NULL && !v->valid[i]) {
-            store(out, width, i, 0);
+            eg_array_put(out, width, i, 0);
             continue;
         }
         size_t at = v->has_codes ? v->values.codes[i] : i;
@@ -459,7 +444,7 @@ static eg_status convert_each(const eg_shard_column *c, const eg_shard_slice *s,
                 return rc;
             last = at;
         }
-        store(out, width, i, number);
+        eg_array_put(out, width, i, number);
     }
     return EG_OK;
 }

@@ -16,8 +16,7 @@
 /* One vector's way out of the file. */
 typedef struct lane {
     eg_pq_reader *reader; /* NULL where the set's file does not have the column */
-    eg_pq_index index;
-    bool has_index;
+    eg_pq_index index;    /* without pages where it is not read, or there is none */
     bool has_dictionary;
     uint32_t n_entries;                 /* of the dictionary */
     const eg_pq_dictionary *dictionary; /* of the reader, once it is loaded */

@@ -363,7 +363,7 @@ eg_status eg_shard_keys_decode(eg_shard_keys *k, eg_err *err) {
         return EG_OK;
     eg_status rc = eg_pq_block_reserve(&k->room, ((size_t)k->n_entries + 1) * sizeof *k->all, err);
     uint32_t *all = (uint32_t *)(void *)k->room.data;
-    k->n_alone = MOST_ALONE;
+    eg_shard_keys_expect(k, k->n_entries);
     for (uint32_t i = 0; i < k->parts.n_parts && rc == EG_OK; i++) {
         if (!k->is_read[i])
             rc = eg_shard_keys_load(k, i, err);

@@ -189,7 +189,7 @@ bool eg_shard_group_may_pass(const eg_shard_shared *shared, const eg_shard_file 
 static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
     lane *l = &p->set->lanes[v];
     uint32_t column = p->file->columns[v].column;
-    if (l->has_index)
+    if (l->index.pages != NULL)
         return EG_OK;
     eg_status rc = eg_pq_index_open(p->file->pq, p->group, column, &l->index, err);
     if (rc != EG_OK) /* the lengths of one that cannot be read are any numbers */
@@ -197,7 +197,6 @@ static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
     const eg_pq_chunk *k = eg_pq_file_chunk(p->file->pq, p->group, column);
     p->stats.bytes_read += k->offset_index_length;
     p->stats.bytes_read += k->column_index_offset != 0 ? k->column_index_length : 0;
-    l->has_index = true;
     return EG_OK;
 }
 
@@ -205,22 +204,17 @@ static eg_status open_index(shard_piece *p, eg_vector v, eg_err *err) {
 static eg_status open_other_indexes(shard_piece *p, eg_err *err) {
     uint32_t columns[EG_N_VECTORS];
     eg_pq_index *indexes[EG_N_VECTORS];
-    eg_vector_set vectors = 0;
     size_t n = 0;
     for (int v = 0; v < EG_N_VECTORS; v++) {
         lane *l = &p->set->lanes[v];
-        if ((p->file->reads & EG_VECTOR_BIT(v)) == 0 || l->has_index)
+        if ((p->file->reads & EG_VECTOR_BIT(v)) == 0 || l->index.pages != NULL)
             continue;
-        vectors |= EG_VECTOR_BIT(v);
         columns[n] = p->file->columns[v].column;
         indexes[n++] = &l->index;
     }
     int64_t n_bytes;
     eg_status rc = eg_pq_index_places(p->file->pq, p->group, columns, indexes, n, &n_bytes, err);
     p->stats.bytes_read += n_bytes;
-    for (int v = 0; v < EG_N_VECTORS; v++)
-        if ((vectors & EG_VECTOR_BIT(v)) != 0)
-            p->set->lanes[v].has_index = p->set->lanes[v].index.pages != NULL;
     return rc;
 }
 
@@ -432,7 +426,7 @@ static void count_reading(shard_piece *p) {
         p->stats.bytes_read += now.bytes_read - l->before.bytes_read + l->keys.bytes_read;
         if (p->is_pruned)
             continue;
-        if (l->has_index) {
+        if (l->index.pages != NULL) {
             /* Up to where reading came, which need not be the end. */
             uint32_t n_passed = 0;
             int64_t row = p->is_done ? p->n_rows : p->row;
@@ -451,11 +445,8 @@ static void end_reading(shard_piece *p) {
     if (p->set == NULL)
         return;
     count_reading(p);
-    for (int v = 0; v < EG_N_VECTORS; v++) {
-        lane *l = &p->set->lanes[v];
-        eg_pq_index_close(&l->index);
-        l->has_index = false;
-    }
+    for (int v = 0; v < EG_N_VECTORS; v++)
+        eg_pq_index_close(&p->set->lanes[v].index);
     leave_readers(p->shared, p->set);
     p->set = NULL;
 }

@@ -164,10 +164,8 @@ static eg_status mark_nulls(eg_batch *b, eg_vector v, const eg_pq_vector *rows, 
 static eg_status go_to(const shard_piece *p, lane *l, int64_t row, uint32_t n, eg_err *err) {
     eg_status rc = EG_OK;
     if (eg_pq_reader_row(l->reader) != row)
-        rc = eg_pq_reader_seek(l->reader, row, p->ranges[p->at_range].end,
-                               l->has_index ? &l->index : NULL, err);
-    if (l->has_index)
-        count_pages(l, row, n);
+        rc = eg_pq_reader_seek(l->reader, row, p->ranges[p->at_range].end, &l->index, err);
+    count_pages(l, row, n);
     return rc;
 }
 

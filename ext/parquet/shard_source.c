@@ -260,13 +260,10 @@ eg_status eg_shard_source_open(eg_shard_list *list, const eg_scan_spec *spec, eg
         eg_shard_list_close(&taken);
         return eg_fail_nomem(err, "a Parquet source");
     }
-    if (pthread_mutex_init(&s->shared.texts.lock, NULL) != 0) {
-        eg_shard_list_close(&taken);
-        free(s);
-        return eg_fail_nomem(err, "a lock");
-    }
-    if (pthread_mutex_init(&s->shared.idle_lock, NULL) != 0) {
-        pthread_mutex_destroy(&s->shared.texts.lock);
+    bool has_first = pthread_mutex_init(&s->shared.texts.lock, NULL) == 0;
+    if (!has_first || pthread_mutex_init(&s->shared.idle_lock, NULL) != 0) {
+        if (has_first)
+            pthread_mutex_destroy(&s->shared.texts.lock);
         eg_shard_list_close(&taken);
         free(s);
         return eg_fail_nomem(err, "a lock");

@@ -80,21 +80,17 @@ static void put_words(eg_row_runs *r, size_t k, const eg_batch *b, uint32_t firs
 
 /* ---- gathering ---------------------------------------------------------- */
 
-#define GATHER(name, type, index)                                                                  \
-    static void name(void *to, const void *from, const index *rows, uint32_t n) {                  \
+#define GATHER(name, type)                                                                         \
+    static void name(void *to, const void *from, const uint32_t *rows, uint32_t n) {               \
         type *restrict out = to;                                                                   \
         const type *restrict in = from;                                                            \
         for (uint32_t i = 0; i < n; i++)                                                           \
             out[i] = in[rows[i]];                                                                  \
     }
-GATHER(select_8, uint8_t, uint16_t)
-GATHER(select_16, uint16_t, uint16_t)
-GATHER(select_32, uint32_t, uint16_t)
-GATHER(select_64, uint64_t, uint16_t)
-GATHER(order_8, uint8_t, uint32_t)
-GATHER(order_16, uint16_t, uint32_t)
-GATHER(order_32, uint32_t, uint32_t)
-GATHER(order_64, uint64_t, uint32_t)
+GATHER(order_8, uint8_t)
+GATHER(order_16, uint16_t)
+GATHER(order_32, uint32_t)
+GATHER(order_64, uint64_t)
 
 static void put_part(eg_row_runs *r, size_t p, const eg_batch *b, uint32_t first, uint32_t n) {
     const eg_row_part *part = &r->parts[p];
@@ -106,14 +102,8 @@ static void put_part(eg_row_runs *r, size_t p, const eg_batch *b, uint32_t first
     } else if (part->vector > EG_N_VECTORS) {
         for (uint32_t i = 0; i < n; i++)
             ((eg_vector_set *)to)[i] = b->nulls != NULL ? b->nulls[rows[i]] : 0;
-    } else if (part->width == 1) {
-        select_8(to, eg_batch_array(b, part->vector), rows, n);
-    } else if (part->width == 2) {
-        select_16(to, eg_batch_array(b, part->vector), rows, n);
-    } else if (part->width == 4) {
-        select_32(to, eg_batch_array(b, part->vector), rows, n);
     } else {
-        select_64(to, eg_batch_array(b, part->vector), rows, n);
+        eg_pick_rows(to, eg_batch_array(b, part->vector), part->width, rows, n);
     }
 }
 

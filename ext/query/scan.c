@@ -80,15 +80,13 @@ static eg_status read_batch(eg_scan *s, eg_err *err) {
         rc = eg_filter_run(s->filter, &s->batch, err);
     else if (rc == EG_OK)
         eg_batch_select_all(&s->batch);
+    if (rc != EG_OK || s->n_batches == ALONE_BATCHES)
+        return rc;
     /* Few rows of a source that leaves others out: more pieces will be wanted soon. */
-    bool is_few = s->filter != NULL && s->batch.n_rows <= FEW_ROWS;
-    if (s->n_batches < ALONE_BATCHES)
-        s->has_few = s->piece->has_few || (rc == EG_OK && is_few && s->batch.n_rows > 0);
-    if (s->has_few)
-        s->n_batches = ALONE_BATCHES;
-    else if (rc == EG_OK && s->n_batches < ALONE_BATCHES && s->batch.n_rows > 0)
-        s->n_batches++;
-    return rc;
+    uint32_t n = s->batch.n_rows;
+    s->has_few = s->piece->has_few || (s->filter != NULL && n > 0 && n <= FEW_ROWS);
+    s->n_batches = s->has_few ? ALONE_BATCHES : s->n_batches + (n > 0);
+    return EG_OK;
 }
 
 /* Has all pieces but the open one read ahead, where that can be. */

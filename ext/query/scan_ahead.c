@@ -33,18 +33,18 @@ typedef struct lot {
 
 typedef struct slot {
     eg_job job; /* must be first */
-    const eg_scan_spec *spec;
-    const atomic_bool *is_closing; /* of all */
-    eg_piece *piece;               /* NULL: the slot is free */
-    eg_filter *filter;             /* owned; NULL without a predicate */
-    lot *lot;                      /* owned */
-    bool is_sent;                  /* the job is the pool's */
-    eg_status rc;                  /* of the job */
+    const eg_scan_ahead *of;
+    eg_piece *piece;   /* NULL: the slot is free */
+    eg_filter *filter; /* owned; NULL without a predicate */
+    lot *lot;          /* owned */
+    bool is_sent;      /* the job is the pool's */
+    eg_status rc;      /* of the job */
     eg_err err;
 } slot;
 
 struct eg_scan_ahead {
     eg_source *source;
+    const eg_scan_spec *spec;
     eg_pool *pool;
     atomic_bool is_closing; /* nobody wants what a job would read */
     lot *lot;               /* the one being handed out */
@@ -117,10 +117,10 @@ static eg_status gather(lot *l, eg_err *err) {
 static eg_status fill_lot(slot *s) {
     lot *l = s->lot;
     int64_t end_ns = now_ns() + JOB_NS;
-    while (l->n < LOT_BATCHES && !atomic_load(s->is_closing) && now_ns() < end_ns) {
+    while (l->n < LOT_BATCHES && !atomic_load(&s->of->is_closing) && now_ns() < end_ns) {
         eg_batch *b = &l->batches[l->n];
         if (l->n == l->n_opened) {
-            eg_status rc = eg_batch_open(b, s->spec->vectors, s->spec->texts, &s->err);
+            eg_status rc = eg_batch_open(b, s->of->spec->vectors, s->of->spec->texts, &s->err);
             if (rc != EG_OK)
                 return rc;
             l->n_opened++;
@@ -261,6 +261,7 @@ eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, bool has_
     if (a == NULL)
         return eg_fail_nomem(err, "reading ahead");
     a->source = src;
+    a->spec = spec;
     a->n_slots = n_slots;
     eg_status rc = eg_pool_open(spec->n_threads, &a->pool, err);
     if (rc == EG_OK && (a->lot = calloc(1, sizeof *a->lot)) == NULL)
@@ -268,8 +269,7 @@ eg_status eg_scan_ahead_open(eg_source *src, const eg_scan_spec *spec, bool has_
     for (int i = 0; i < n_slots && rc == EG_OK; i++) {
         slot *s = &a->slots[i];
         s->job.run = run_job;
-        s->spec = spec;
-        s->is_closing = &a->is_closing;
+        s->of = a;
         if ((s->lot = calloc(1, sizeof *s->lot)) == NULL)
             rc = eg_fail_nomem(err, "reading ahead");
         else if (spec->where != NULL && spec->where->n_terms > 0)

@@ -155,22 +155,6 @@ static eg_status fail_type(const reader *r, const picked *c, int column, eg_err 
                    text != NULL ? text : "");
 }
 
-static void put(void *array, size_t width, uint32_t row, int64_t n) {
-    switch (width) {
-    case 1:
-        ((uint8_t *)array)[row] = (uint8_t)n;
-        break;
-    case 2:
-        ((uint16_t *)array)[row] = (uint16_t)n;
-        break;
-    case 4:
-        ((uint32_t *)array)[row] = (uint32_t)n;
-        break;
-    default:
-        ((int64_t *)array)[row] = n;
-    }
-}
-
 static eg_status exporter_number_code(store_source *s, int64_t number, int64_t *code, eg_err *err) {
     char text[EG_IP4_TEXT_MAX];
     uint32_t n32 = 0;
@@ -255,7 +239,7 @@ static eg_status take_value(store_source *s, const reader *r, int column, eg_bat
         if (rc == EG_OK)
             b->nulls[row] |= EG_VECTOR_BIT(c->vector);
     }
-    put(array, c->width, row, n);
+    eg_array_put(array, c->width, row, n);
     return rc;
 }
 
@@ -265,8 +249,8 @@ static eg_status fill_missing(const store_source *s, eg_batch *b, eg_err *err) {
     for (int v = 0; v < EG_N_VECTORS; v++)
         if ((s->missing & EG_VECTOR_BIT(v)) != 0)
             for (uint32_t i = 0; i < b->n_rows; i++)
-                put(eg_batch_array(b, (eg_vector)v), eg_vector_width((eg_vector)v), i,
-                    v == EG_VEC_RECEIVED_MS ? EG_NO_TIME : 0);
+                eg_array_put(eg_batch_array(b, (eg_vector)v), eg_vector_width((eg_vector)v), i,
+                             v == EG_VEC_RECEIVED_MS ? EG_NO_TIME : 0);
     eg_status rc = nulls != 0 && b->nulls == NULL ? eg_batch_need_nulls(b, err) : EG_OK;
     for (uint32_t i = 0; rc == EG_OK && nulls != 0 && i < b->n_rows; i++)
         b->nulls[i] |= nulls;
@@ -354,7 +338,7 @@ static eg_status put_row(store_source *s, const eg_leaf_row *row, eg_batch *b, v
             return EG_DONE;
         if (rc != EG_OK)
             return rc;
-        put(arrays[i], c->width, at, n);
+        eg_array_put(arrays[i], c->width, at, n);
     }
     if (s->spec.wants_numbers)
         b->numbers[at] = row->rowid;

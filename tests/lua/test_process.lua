@@ -11,6 +11,16 @@ local function shell(command, log)
   return process.spawn { argv = { "/bin/sh", "-c", command }, log = log }
 end
 
+-- Until it is so, two seconds at most: what comes of it is for the test to ask.
+local function wait_until(is_so)
+  for _ = 1, 400 do
+    if is_so() then
+      return
+    end
+    process.sleep(5)
+  end
+end
+
 tap.case("a child's end is told once it is there, and again", function()
   local child = assert(shell "sleep 0.1; exit 7")
   tap.equal(child:poll(), nil)
@@ -51,12 +61,9 @@ tap.case("a signal reaches the whole group, and is told", function()
   local how, signal = child:wait()
   tap.equal(how, "signal")
   tap.equal(signal, 15)
-  for _ = 1, 200 do
-    if not process.start_of(grandchild) then
-      break
-    end
-    process.sleep(5)
-  end
+  wait_until(function()
+    return not process.start_of(grandchild)
+  end)
   tap.equal(process.start_of(grandchild), nil)
 end)
 
@@ -76,12 +83,9 @@ tap.case("the log is locked as long as the child lives, and only so long", funct
   child:kill "KILL"
   child:wait()
   -- The shell has ended; what it ran was killed, too, but may take a moment more.
-  for _ = 1, 400 do
-    if not files.is_locked(log) then
-      break
-    end
-    process.sleep(5)
-  end
+  wait_until(function()
+    return not files.is_locked(log)
+  end)
   tap.equal(files.is_locked(log), false)
 end)
 
